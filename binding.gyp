@@ -1,0 +1,12 @@
+{
+  'targets': [{
+    'target_name': 'baton',
+    'sources': ['<!@(ls native/*.cc)'],
+    'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")', 'native'],
+    'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+    'cflags': ['-Wall', '-Wextra', '-Wno-unused-parameter', '-fno-strict-aliasing', '-fvisibility=hidden'],
+    'cflags!': ['-O2'],
+    'cflags_cc': ['-std=c++20', '-O3', '-fno-exceptions', '-fno-rtti'],
+    'cflags_cc!': ['-std=gnu++17', '-std=gnu++20', '-O2'],
+  }],
+}

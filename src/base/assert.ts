@@ -1,0 +1,12 @@
+/**
+ * Our own assert: always on, constant messages only, so that it costs a compare on the hot path.
+ * A failed assertion is our bug; the worker dies and its lane is taken over (DESIGN: failure policy).
+ */
+export function assert(condition: boolean, truthThatShouldHold: string): asserts condition {
+  if (!condition) fail(truthThatShouldHold);
+}
+
+/** Ends the control flow at a place that cannot be reached. */
+export function fail(truthThatShouldHold: string): never {
+  throw new Error(`assertion failed: ${truthThatShouldHold}`);
+}
