@@ -1,0 +1,767 @@
+// Written by src/shm/generate.ts from src/shm/layout.ts and src/shm/codes.ts: change those, then `npm run generate`.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace baton {
+
+inline constexpr int32_t kSchemaHash = 428413503;
+inline constexpr int32_t kChunkBytes = 4096;
+inline constexpr int32_t kNodeChunks = 24;
+inline constexpr int32_t kHistogramBuckets = 224;
+
+enum class TableNumber : int32_t { Superblock, Directory, Lane, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
+
+enum LaneState_ : int32_t {
+  kLaneStateFree,
+  kLaneStateStarting,
+  kLaneStateServing,
+  kLaneStateDraining,
+  kLaneStateStopped,
+};
+
+enum SessionState_ : int32_t {
+  kSessionStateFree,
+  kSessionStateOpen,
+  kSessionStateFinishing,
+  kSessionStateClosing,
+};
+
+enum SessionMode_ : int32_t {
+  kSessionModeNeedsAuth = 1,
+  kSessionModeResp3 = 2,
+  kSessionModeNamed = 4,
+};
+
+enum SessionFlag_ : int32_t {
+  kSessionFlagUnix = 1,
+  kSessionFlagWantWrite = 2,
+  kSessionFlagMuted = 4,
+  kSessionFlagScanning = 8,
+  kSessionFlagWhole = 16,
+  kSessionFlagStreaming = 32,
+  kSessionFlagEof = 64,
+};
+
+enum LinkState_ : int32_t {
+  kLinkStateFree,
+  kLinkStateDown,
+  kLinkStateConnecting,
+  kLinkStateHandshake,
+  kLinkStateUp,
+};
+
+enum LinkFlag_ : int32_t {
+  kLinkFlagUnix = 1,
+  kLinkFlagWantWrite = 2,
+};
+
+enum RequestState_ : int32_t {
+  kRequestStateFree,
+  kRequestStateSent,
+  kRequestStateHeld,
+  kRequestStateAnswered,
+  kRequestStateWaiting,
+};
+
+enum RequestFlag_ : int32_t {
+  kRequestFlagInSession = 1,
+  kRequestFlagInLink = 2,
+  kRequestFlagHandshake = 4,
+  kRequestFlagCloseAfter = 8,
+  kRequestFlagPart = 16,
+  kRequestFlagError = 32,
+  kRequestFlagTimedOut = 64,
+};
+
+enum MergeKind_ : int32_t {
+  kMergeKindNone,
+  kMergeKindInterleave,
+  kMergeKindAllOk,
+  kMergeKindSum,
+};
+
+enum DescriptorKind_ : int32_t {
+  kDescriptorKindRequest = 1,
+  kDescriptorKindLinkUp,
+  kDescriptorKindLinkLost,
+  kDescriptorKindLinkReply,
+  kDescriptorKindSessionClosed,
+  kDescriptorKindAcceptFailed,
+  kDescriptorKindClientRefused,
+};
+
+enum CloseReason_ : int32_t {
+  kCloseReasonNone,
+  kCloseReasonClientEof,
+  kCloseReasonClientError,
+  kCloseReasonProtocol,
+  kCloseReasonOutputLimit,
+  kCloseReasonRequestTooLarge,
+  kCloseReasonInlineTooLarge,
+  kCloseReasonAsked,
+  kCloseReasonDrained,
+  kCloseReasonReplyCut,
+  kCloseReasonNoMemory,
+};
+
+enum Operation_ : int32_t {
+  kOperationEnd,
+  kOperationReply,
+  kOperationSplit,
+  kOperationForward,
+  kOperationSetMode,
+  kOperationClose,
+  kOperationStall,
+};
+
+enum UnitClass_ : int32_t {
+  kUnitClassNode,
+  kUnitClassChunk,
+};
+
+enum Distribution_ : int32_t {
+  kDistributionKetama,
+  kDistributionModula,
+  kDistributionRandom,
+};
+
+// What this object is and how it is cut.
+struct alignas(8) Superblock {
+  int32_t magic;  // 0x42544f4e, written last: a half-made object is not an instance
+  int32_t schema_hash;  // hash of this file's tables; attach compares it
+  int32_t master_pid;  // the process that may write instance tables
+  int32_t lanes;  // lane extents that exist
+  int32_t pools;  // rows of pool
+  int32_t backends;  // rows of backend
+  int32_t sessions;  // rows of session per lane
+  int32_t links;  // rows of link per lane
+  int32_t requests;  // rows of request per lane
+  int32_t commands;  // rows of command_counter per lane
+  int32_t nodes;  // rows of node, at most
+  int32_t chunks;  // rows of chunk, at most
+  int32_t route_words;  // words of the route region
+  int32_t conf_bytes;  // length of the resolved settings as JSON
+  int32_t route_generation;  // bumped by the master after it wrote new routes; lanes follow at a turn's end
+  int32_t arena_bytes;  // size of a lane's arena
+  double started_at;  // wall clock at the instance's start, ms since 1970
+  double bytes;  // size of the object, reserved
+  double node_base;  // offset of node row 0
+  double chunk_base;  // offset of chunk row 0
+  double pool_bytes_max;  // bytes that node and chunk batches may hold together (shm_max)
+  double pool_bytes;  // bytes that batches hold now; changed by compare and swap by every lane
+  double batch_base;  // offset of batch row 0
+  uint8_t spare_[136];
+};
+static_assert(offsetof(Superblock, magic) == 0);
+static_assert(offsetof(Superblock, schema_hash) == 4);
+static_assert(offsetof(Superblock, master_pid) == 8);
+static_assert(offsetof(Superblock, lanes) == 12);
+static_assert(offsetof(Superblock, pools) == 16);
+static_assert(offsetof(Superblock, backends) == 20);
+static_assert(offsetof(Superblock, sessions) == 24);
+static_assert(offsetof(Superblock, links) == 28);
+static_assert(offsetof(Superblock, requests) == 32);
+static_assert(offsetof(Superblock, commands) == 36);
+static_assert(offsetof(Superblock, nodes) == 40);
+static_assert(offsetof(Superblock, chunks) == 44);
+static_assert(offsetof(Superblock, route_words) == 48);
+static_assert(offsetof(Superblock, conf_bytes) == 52);
+static_assert(offsetof(Superblock, route_generation) == 56);
+static_assert(offsetof(Superblock, arena_bytes) == 60);
+static_assert(offsetof(Superblock, started_at) == 64);
+static_assert(offsetof(Superblock, bytes) == 72);
+static_assert(offsetof(Superblock, node_base) == 80);
+static_assert(offsetof(Superblock, chunk_base) == 88);
+static_assert(offsetof(Superblock, pool_bytes_max) == 96);
+static_assert(offsetof(Superblock, pool_bytes) == 104);
+static_assert(offsetof(Superblock, batch_base) == 112);
+static_assert(sizeof(Superblock) == 256);
+
+// One row per column of every table: how another version finds its way.
+struct alignas(8) Directory {
+  uint8_t table[24];  // name of the table
+  uint8_t column[24];  // name of the column
+  uint8_t type[8];  // i32, f64, u64 or u8
+  uint8_t scope[16];  // instance or lane
+  int32_t offset;  // bytes from the start of the row
+  int32_t count;  // elements
+  int32_t row_bytes;  // stride of the table
+  uint8_t spare_[12];
+};
+static_assert(offsetof(Directory, table) == 0);
+static_assert(offsetof(Directory, column) == 24);
+static_assert(offsetof(Directory, type) == 48);
+static_assert(offsetof(Directory, scope) == 56);
+static_assert(offsetof(Directory, offset) == 72);
+static_assert(offsetof(Directory, count) == 76);
+static_assert(offsetof(Directory, row_bytes) == 80);
+static_assert(sizeof(Directory) == 96);
+
+// One row per lane: who runs it and how far it is.
+struct alignas(8) Lane {
+  int32_t owner;  // pid of the worker that owns the lane, 0 = nobody; changed by compare and swap only
+  int32_t epoch;  // bumped at each change of owner
+  int32_t state;  // LaneState
+  int32_t route_generation;  // the routes this lane uses; writer: the owner, at a turn's end
+  int32_t turns;  // turns sealed, wraps; the master sees by it that the worker lives
+  int32_t sleeping;  // 1 while the owner waits in epoll
+  int32_t draining;  // 1: graceful end asked for, set by the master
+  int32_t restarts;  // workers that died on this lane
+  double base;  // offset of the lane's extent
+  double heartbeat_us;  // monotonic time of the last turn
+  double worker_started_at;  // wall clock, ms
+  uint8_t spare_[72];
+};
+static_assert(offsetof(Lane, owner) == 0);
+static_assert(offsetof(Lane, epoch) == 4);
+static_assert(offsetof(Lane, state) == 8);
+static_assert(offsetof(Lane, route_generation) == 12);
+static_assert(offsetof(Lane, turns) == 16);
+static_assert(offsetof(Lane, sleeping) == 20);
+static_assert(offsetof(Lane, draining) == 24);
+static_assert(offsetof(Lane, restarts) == 28);
+static_assert(offsetof(Lane, base) == 32);
+static_assert(offsetof(Lane, heartbeat_us) == 40);
+static_assert(offsetof(Lane, worker_started_at) == 48);
+static_assert(sizeof(Lane) == 128);
+
+// What a listen address serves. Written by the master before the lanes start.
+struct alignas(8) Pool {
+  int32_t hash;  // HashKind
+  int32_t tag_open;  // first character of hash_tag, -1 = none
+  int32_t tag_close;  // second character of hash_tag
+  int32_t distribution;  // Distribution
+  int32_t timeout_ms;  // 0 = none; counted from a request's arrival
+  int32_t clients_max;  // sessions over all lanes, 0 = as many as there are rows
+  int32_t requests_max;  // requests in flight per session
+  int32_t bulk_max;  // bytes of one argument
+  int32_t inline_max;  // bytes of an inline command, or of a line of a multibulk header
+  int32_t initial_mode;  // SessionMode bits of a new session (NeedsAuth when redis_auth is set)
+  int32_t first_backend;  // row of the pool's first backend; the others follow
+  int32_t backends;  // how many
+  int32_t route_base;  // first word of this pool's two route generations in the route region
+  int32_t route_words;  // words of one generation
+  double output_limit;  // bytes queued to one client before it is closed
+  double link_queue_limit;  // bytes queued to one link before its clients are no longer read
+  uint8_t spare_[184];
+};
+static_assert(offsetof(Pool, hash) == 0);
+static_assert(offsetof(Pool, tag_open) == 4);
+static_assert(offsetof(Pool, tag_close) == 8);
+static_assert(offsetof(Pool, distribution) == 12);
+static_assert(offsetof(Pool, timeout_ms) == 16);
+static_assert(offsetof(Pool, clients_max) == 20);
+static_assert(offsetof(Pool, requests_max) == 24);
+static_assert(offsetof(Pool, bulk_max) == 28);
+static_assert(offsetof(Pool, inline_max) == 32);
+static_assert(offsetof(Pool, initial_mode) == 36);
+static_assert(offsetof(Pool, first_backend) == 40);
+static_assert(offsetof(Pool, backends) == 44);
+static_assert(offsetof(Pool, route_base) == 48);
+static_assert(offsetof(Pool, route_words) == 52);
+static_assert(offsetof(Pool, output_limit) == 56);
+static_assert(offsetof(Pool, link_queue_limit) == 64);
+static_assert(sizeof(Pool) == 256);
+
+// One Redis server. Written by the master.
+struct alignas(8) Backend {
+  int32_t pool;  // row of its pool
+  int32_t index;  // position in the pool, sorted by name
+  int32_t weight;  // 1 and up
+  int32_t live;  // 0 while ejected
+  int32_t ejections;  // times ejected
+  double ejected_until_us;  // monotonic; re-admitted then
+  double ejected_at;  // wall clock of the last ejection, µs since 1970 (twemproxy's server_ejected_at)
+  uint8_t spare_[24];
+};
+static_assert(offsetof(Backend, pool) == 0);
+static_assert(offsetof(Backend, index) == 4);
+static_assert(offsetof(Backend, weight) == 8);
+static_assert(offsetof(Backend, live) == 12);
+static_assert(offsetof(Backend, ejections) == 16);
+static_assert(offsetof(Backend, ejected_until_us) == 24);
+static_assert(offsetof(Backend, ejected_at) == 32);
+static_assert(sizeof(Backend) == 64);
+
+// Strings up to 24 chunks together. Row 0 is never used.
+struct alignas(8) Node {
+  int32_t next;  // next node of the chain; nothing beyond its tail
+  int32_t start;  // first byte used, unless it is a head
+  int32_t end;  // bytes used up to here, unless it is a tail
+  int32_t chunks;  // chunks strung here; for a tail: derived from its end
+  int32_t owner;  // lane + 1, 0 = free
+  int32_t references;  // fan-out only, else 0
+  int32_t chunk[24];  // rows of chunk
+  uint8_t spare_[8];
+};
+static_assert(offsetof(Node, next) == 0);
+static_assert(offsetof(Node, start) == 4);
+static_assert(offsetof(Node, end) == 8);
+static_assert(offsetof(Node, chunks) == 12);
+static_assert(offsetof(Node, owner) == 16);
+static_assert(offsetof(Node, references) == 20);
+static_assert(offsetof(Node, chunk) == 24);
+static_assert(sizeof(Node) == 128);
+
+// 64 units of one class: the grain in which lanes take nodes and chunks.
+struct alignas(8) Batch {
+  int32_t owner;  // lane + 1, 0 = nobody; taken and given back by compare and swap
+  int32_t class_;  // UnitClass
+  uint64_t free;  // bit n set: unit n is free. Writer: the owner. Rebuilt from rows after a crash
+};
+static_assert(offsetof(Batch, owner) == 0);
+static_assert(offsetof(Batch, class_) == 4);
+static_assert(offsetof(Batch, free) == 8);
+static_assert(sizeof(Batch) == 16);
+
+// The turn: its commit word, and what the two languages tell each other.
+struct alignas(8) LaneHead {
+  int32_t journal_used;  // THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
+  int32_t turn;  // number of the open turn; rows carry the turn that last imaged them
+  int32_t descriptors;  // descriptors of this turn; writer: C++
+  int32_t decided;  // descriptors TypeScript has written a plan for; C++ applies up to here
+  int32_t applied;  // descriptors C++ has applied
+  int32_t operations;  // words used in operation; writer: TypeScript
+  int32_t scratch_used;  // bytes used in scratch; writer: TypeScript
+  int32_t arena_used;  // bytes used in the arena
+  int32_t receipts;  // receipts of this turn
+  int32_t leave;  // 1: return to libuv; writer: C++
+  int32_t session_top;  // rows ever used (high-water mark)
+  int32_t link_top;  // rows ever used
+  int32_t request_top;  // rows ever used
+  int32_t sessions_open;  // sessions now
+  int32_t requests_open;  // request rows in use
+  int32_t arguments;  // words used in argument; writer: C++
+  int32_t links_open;  // links now
+  int32_t nodes_used;  // nodes the lane holds
+  int32_t chunks_used;  // chunks the lane holds
+  int32_t draining;  // 1: no new sessions; idle ones are closed
+  double next_client_id;  // CLIENT ID of the next session
+  double now_us;  // CLOCK_MONOTONIC at the turn's start, µs
+  uint8_t spare_[160];
+};
+static_assert(offsetof(LaneHead, journal_used) == 0);
+static_assert(offsetof(LaneHead, turn) == 4);
+static_assert(offsetof(LaneHead, descriptors) == 8);
+static_assert(offsetof(LaneHead, decided) == 12);
+static_assert(offsetof(LaneHead, applied) == 16);
+static_assert(offsetof(LaneHead, operations) == 20);
+static_assert(offsetof(LaneHead, scratch_used) == 24);
+static_assert(offsetof(LaneHead, arena_used) == 28);
+static_assert(offsetof(LaneHead, receipts) == 32);
+static_assert(offsetof(LaneHead, leave) == 36);
+static_assert(offsetof(LaneHead, session_top) == 40);
+static_assert(offsetof(LaneHead, link_top) == 44);
+static_assert(offsetof(LaneHead, request_top) == 48);
+static_assert(offsetof(LaneHead, sessions_open) == 52);
+static_assert(offsetof(LaneHead, requests_open) == 56);
+static_assert(offsetof(LaneHead, arguments) == 60);
+static_assert(offsetof(LaneHead, links_open) == 64);
+static_assert(offsetof(LaneHead, nodes_used) == 68);
+static_assert(offsetof(LaneHead, chunks_used) == 72);
+static_assert(offsetof(LaneHead, draining) == 76);
+static_assert(offsetof(LaneHead, next_client_id) == 80);
+static_assert(offsetof(LaneHead, now_us) == 88);
+static_assert(sizeof(LaneHead) == 256);
+
+// One downstream connection. Row number = epoll id.
+struct alignas(8) Session {
+  int32_t imaged;  // turn that keeps this row's before-image
+  int32_t state;  // SessionState
+  int32_t generation;  // bumped when the row is reused
+  int32_t fd;  // descriptor, lane range
+  int32_t pool;  // row of its pool
+  int32_t listener;  // row of the listener that accepted it
+  int32_t mode;  // SessionMode bits: what TypeScript must look at before a plain request may pass
+  int32_t flags;  // SessionFlag bits
+  int32_t request_head;  // oldest request that has no complete reply yet
+  int32_t request_tail;  // youngest request
+  int32_t requests;  // requests in the list
+  int32_t in_head;  // first node, 0 = empty
+  int32_t in_tail;  // last node
+  int32_t in_start;  // first unread byte in the head node
+  int32_t in_end;  // bytes used in the tail node
+  int32_t in_bytes;  // bytes in the chain
+  int32_t in_scanned;  // bytes of the in chain that the scanner has passed (large requests only)
+  int32_t in_skip;  // bytes of the current argument still to come
+  int32_t in_left;  // arguments still to come
+  int32_t out_head;  // first node, 0 = empty
+  int32_t out_tail;  // last node
+  int32_t out_start;  // first unread byte in the head node
+  int32_t out_end;  // bytes used in the tail node
+  int32_t out_bytes;  // bytes in the chain
+  int32_t held_bytes;  // bytes of replies held in request rows, not yet their turn
+  int32_t stalled_on;  // link whose queue must shrink before this session is read again
+  uint64_t rx;  // bytes received (kernel-journalled)
+  uint64_t tx;  // bytes sent (kernel-journalled)
+  uint64_t cookie;  // SO_COOKIE of the socket
+  double opened_us;  // monotonic
+  double active_us;  // monotonic time of the last request
+  double client_id;  // CLIENT ID, unique per instance
+  uint8_t spare_[40];
+};
+static_assert(offsetof(Session, imaged) == 0);
+static_assert(offsetof(Session, state) == 4);
+static_assert(offsetof(Session, generation) == 8);
+static_assert(offsetof(Session, fd) == 12);
+static_assert(offsetof(Session, pool) == 16);
+static_assert(offsetof(Session, listener) == 20);
+static_assert(offsetof(Session, mode) == 24);
+static_assert(offsetof(Session, flags) == 28);
+static_assert(offsetof(Session, request_head) == 32);
+static_assert(offsetof(Session, request_tail) == 36);
+static_assert(offsetof(Session, requests) == 40);
+static_assert(offsetof(Session, in_head) == 44);
+static_assert(offsetof(Session, in_tail) == 48);
+static_assert(offsetof(Session, in_start) == 52);
+static_assert(offsetof(Session, in_end) == 56);
+static_assert(offsetof(Session, in_bytes) == 60);
+static_assert(offsetof(Session, in_scanned) == 64);
+static_assert(offsetof(Session, in_skip) == 68);
+static_assert(offsetof(Session, in_left) == 72);
+static_assert(offsetof(Session, out_head) == 76);
+static_assert(offsetof(Session, out_tail) == 80);
+static_assert(offsetof(Session, out_start) == 84);
+static_assert(offsetof(Session, out_end) == 88);
+static_assert(offsetof(Session, out_bytes) == 92);
+static_assert(offsetof(Session, held_bytes) == 96);
+static_assert(offsetof(Session, stalled_on) == 100);
+static_assert(offsetof(Session, rx) == 104);
+static_assert(offsetof(Session, tx) == 112);
+static_assert(offsetof(Session, cookie) == 120);
+static_assert(offsetof(Session, opened_us) == 128);
+static_assert(offsetof(Session, active_us) == 136);
+static_assert(offsetof(Session, client_id) == 144);
+static_assert(sizeof(Session) == 192);
+
+// What clients say of themselves; same row as session.
+struct alignas(8) SessionInfo {
+  int32_t imaged;  // turn that keeps this row's before-image
+  int32_t name_bytes;  // length of name
+  int32_t lib_name_bytes;  // length of lib_name
+  int32_t lib_ver_bytes;  // length of lib_ver
+  int32_t peer_port;  // TCP port, 0 for a unix socket
+  int32_t db;  // selected database
+  int32_t last_command;  // id in the command table
+  int32_t family;  // 4, 6 or 1 (unix)
+  uint8_t peer[16];  // address bytes, network order
+  uint8_t name[96];  // CLIENT SETNAME
+  uint8_t lib_name[48];  // CLIENT SETINFO LIB-NAME
+  uint8_t lib_ver[32];  // CLIENT SETINFO LIB-VER
+  uint8_t spare_[32];
+};
+static_assert(offsetof(SessionInfo, imaged) == 0);
+static_assert(offsetof(SessionInfo, name_bytes) == 4);
+static_assert(offsetof(SessionInfo, lib_name_bytes) == 8);
+static_assert(offsetof(SessionInfo, lib_ver_bytes) == 12);
+static_assert(offsetof(SessionInfo, peer_port) == 16);
+static_assert(offsetof(SessionInfo, db) == 20);
+static_assert(offsetof(SessionInfo, last_command) == 24);
+static_assert(offsetof(SessionInfo, family) == 28);
+static_assert(offsetof(SessionInfo, peer) == 32);
+static_assert(offsetof(SessionInfo, name) == 48);
+static_assert(offsetof(SessionInfo, lib_name) == 144);
+static_assert(offsetof(SessionInfo, lib_ver) == 192);
+static_assert(sizeof(SessionInfo) == 256);
+
+// One upstream connection. epoll id = row number + 2^30.
+struct alignas(8) Link {
+  int32_t imaged;  // turn that keeps this row's before-image
+  int32_t state;  // LinkState
+  int32_t generation;  // bumped at each connect
+  int32_t fd;  // descriptor, lane range
+  int32_t pool;  // row of its pool
+  int32_t backend;  // row of its backend
+  int32_t protocol;  // 2 or 3
+  int32_t flags;  // LinkFlag bits
+  int32_t request_head;  // oldest request whose reply is owed
+  int32_t request_tail;  // youngest request
+  int32_t requests;  // requests in the list
+  int32_t in_head;  // first node, 0 = empty
+  int32_t in_tail;  // last node
+  int32_t in_start;  // first unread byte in the head node
+  int32_t in_end;  // bytes used in the tail node
+  int32_t in_bytes;  // bytes in the chain
+  int32_t reply_left;  // elements of the current reply still to come (streamed replies)
+  int32_t reply_skip;  // bytes of the current element still to come
+  int32_t streaming;  // 1 while a reply is passed on in pieces
+  int32_t out_head;  // first node, 0 = empty
+  int32_t out_tail;  // last node
+  int32_t out_start;  // first unread byte in the head node
+  int32_t out_end;  // bytes used in the tail node
+  int32_t out_bytes;  // bytes in the chain
+  int32_t stalled;  // 1 while sessions wait for this link's queue to shrink
+  int32_t sending;  // 0 until the handshake lets requests out
+  int32_t error;  // errno of the last loss
+  uint64_t queued_total;  // stream offset after the last queued byte
+  uint64_t rx;  // bytes received on this connection (kernel-journalled)
+  uint64_t tx;  // bytes sent on this connection (kernel-journalled)
+  uint64_t cookie;  // SO_COOKIE of the socket
+  double connected_us;  // monotonic
+  double received_us;  // monotonic time of the last byte
+  uint8_t spare_[96];
+};
+static_assert(offsetof(Link, imaged) == 0);
+static_assert(offsetof(Link, state) == 4);
+static_assert(offsetof(Link, generation) == 8);
+static_assert(offsetof(Link, fd) == 12);
+static_assert(offsetof(Link, pool) == 16);
+static_assert(offsetof(Link, backend) == 20);
+static_assert(offsetof(Link, protocol) == 24);
+static_assert(offsetof(Link, flags) == 28);
+static_assert(offsetof(Link, request_head) == 32);
+static_assert(offsetof(Link, request_tail) == 36);
+static_assert(offsetof(Link, requests) == 40);
+static_assert(offsetof(Link, in_head) == 44);
+static_assert(offsetof(Link, in_tail) == 48);
+static_assert(offsetof(Link, in_start) == 52);
+static_assert(offsetof(Link, in_end) == 56);
+static_assert(offsetof(Link, in_bytes) == 60);
+static_assert(offsetof(Link, reply_left) == 64);
+static_assert(offsetof(Link, reply_skip) == 68);
+static_assert(offsetof(Link, streaming) == 72);
+static_assert(offsetof(Link, out_head) == 76);
+static_assert(offsetof(Link, out_tail) == 80);
+static_assert(offsetof(Link, out_start) == 84);
+static_assert(offsetof(Link, out_end) == 88);
+static_assert(offsetof(Link, out_bytes) == 92);
+static_assert(offsetof(Link, stalled) == 96);
+static_assert(offsetof(Link, sending) == 100);
+static_assert(offsetof(Link, error) == 104);
+static_assert(offsetof(Link, queued_total) == 112);
+static_assert(offsetof(Link, rx) == 120);
+static_assert(offsetof(Link, tx) == 128);
+static_assert(offsetof(Link, cookie) == 136);
+static_assert(offsetof(Link, connected_us) == 144);
+static_assert(offsetof(Link, received_us) == 152);
+static_assert(sizeof(Link) == 256);
+
+// One request: who asked, where it went, what is owed.
+struct alignas(8) Request {
+  int32_t imaged;  // turn that keeps this row's before-image
+  int32_t state;  // RequestState
+  int32_t session;  // row, 0 = the client is gone
+  int32_t session_next;  // next request of the session; nothing beyond its tail
+  int32_t link;  // row, 0 = answered locally
+  int32_t link_next;  // next request of the link; nothing beyond its tail
+  int32_t command;  // id in the command table
+  int32_t flags;  // RequestFlag bits
+  int32_t parent;  // split: the whole of which this is a part
+  int32_t parts;  // split parent: parts without a reply
+  int32_t merge;  // split parent: MergeKind
+  int32_t part;  // split part: its number
+  int32_t first_part;  // split parent: newest part; parts are strung by session_next
+  int32_t bytes;  // length as sent upstream
+  int32_t held_head;  // first node, 0 = empty
+  int32_t held_tail;  // last node
+  int32_t held_start;  // first unread byte in the head node
+  int32_t held_end;  // bytes used in the tail node
+  int32_t held_bytes;  // bytes in the chain
+  int32_t order_node;  // split parent: chain that says which part holds each key
+  int32_t near_offset;  // held in the arena of this turn: where
+  int32_t near_bytes;  // held in the arena of this turn: length, 0 = not
+  double arrived_us;  // monotonic; the deadline counts from here
+  uint64_t link_end;  // stream offset of the link after the request's last byte
+  double sum;  // split parent: running sum
+  uint8_t spare_[16];
+};
+static_assert(offsetof(Request, imaged) == 0);
+static_assert(offsetof(Request, state) == 4);
+static_assert(offsetof(Request, session) == 8);
+static_assert(offsetof(Request, session_next) == 12);
+static_assert(offsetof(Request, link) == 16);
+static_assert(offsetof(Request, link_next) == 20);
+static_assert(offsetof(Request, command) == 24);
+static_assert(offsetof(Request, flags) == 28);
+static_assert(offsetof(Request, parent) == 32);
+static_assert(offsetof(Request, parts) == 36);
+static_assert(offsetof(Request, merge) == 40);
+static_assert(offsetof(Request, part) == 44);
+static_assert(offsetof(Request, first_part) == 48);
+static_assert(offsetof(Request, bytes) == 52);
+static_assert(offsetof(Request, held_head) == 56);
+static_assert(offsetof(Request, held_tail) == 60);
+static_assert(offsetof(Request, held_start) == 64);
+static_assert(offsetof(Request, held_end) == 68);
+static_assert(offsetof(Request, held_bytes) == 72);
+static_assert(offsetof(Request, order_node) == 76);
+static_assert(offsetof(Request, near_offset) == 80);
+static_assert(offsetof(Request, near_bytes) == 84);
+static_assert(offsetof(Request, arrived_us) == 88);
+static_assert(offsetof(Request, link_end) == 96);
+static_assert(offsetof(Request, sum) == 104);
+static_assert(sizeof(Request) == 128);
+
+// What C++ tells TypeScript: one per framed request or event.
+struct alignas(8) Descriptor {
+  int32_t kind;  // DescriptorKind
+  int32_t row;  // session or link
+  int32_t plan;  // written by TypeScript: > 0 link to forward to, < 0 ~index of an operation program
+  int32_t command;  // id in the command table, -1 = unknown; events: a code
+  int32_t mode;  // session's mode as of framing
+  int32_t hash;  // hash of the first key
+  int32_t argc;  // arguments, name included
+  int32_t offset;  // arena offset of the request's bytes; chained requests: -1, they are in the session's in chain
+  int32_t bytes;  // length of the request
+  int32_t arguments;  // first word in argument when the command needs its arguments, else -1
+  int32_t pool;  // row of the session's pool
+  int32_t receipt;  // the receive this came from
+};
+static_assert(offsetof(Descriptor, kind) == 0);
+static_assert(offsetof(Descriptor, row) == 4);
+static_assert(offsetof(Descriptor, plan) == 8);
+static_assert(offsetof(Descriptor, command) == 12);
+static_assert(offsetof(Descriptor, mode) == 16);
+static_assert(offsetof(Descriptor, hash) == 20);
+static_assert(offsetof(Descriptor, argc) == 24);
+static_assert(offsetof(Descriptor, offset) == 28);
+static_assert(offsetof(Descriptor, bytes) == 32);
+static_assert(offsetof(Descriptor, arguments) == 36);
+static_assert(offsetof(Descriptor, pool) == 40);
+static_assert(offsetof(Descriptor, receipt) == 44);
+static_assert(sizeof(Descriptor) == 48);
+
+// One receive of this turn, published before the syscall.
+struct alignas(8) Receipt {
+  int32_t row;  // epoll id
+  int32_t offset;  // arena offset where kept and received bytes begin
+  int32_t kept;  // bytes copied from the in chain
+  int32_t room;  // bytes the kernel may write behind them
+  int32_t got;  // bytes received; -1 until known
+  int32_t used;  // bytes (kept + got) that whole requests have consumed
+  uint8_t spare_[8];
+};
+static_assert(offsetof(Receipt, row) == 0);
+static_assert(offsetof(Receipt, offset) == 4);
+static_assert(offsetof(Receipt, kept) == 8);
+static_assert(offsetof(Receipt, room) == 12);
+static_assert(offsetof(Receipt, got) == 16);
+static_assert(offsetof(Receipt, used) == 20);
+static_assert(sizeof(Receipt) == 32);
+
+// Counts of the lane as a whole.
+struct alignas(8) LaneCounter {
+  double turns;  // turns
+  double accepts;  // connections accepted
+  double accept_errors;  // accepts that failed (EMFILE and the like)
+  double sleeps;  // times the lane waited
+  double receives;  // recv calls
+  double sends;  // send calls
+  double images;  // before-images written
+  double pool_full;  // times the chunk pool had nothing left
+  double stalls;  // times a session was stalled on a full link queue
+  uint8_t spare_[184];
+};
+static_assert(offsetof(LaneCounter, turns) == 0);
+static_assert(offsetof(LaneCounter, accepts) == 8);
+static_assert(offsetof(LaneCounter, accept_errors) == 16);
+static_assert(offsetof(LaneCounter, sleeps) == 24);
+static_assert(offsetof(LaneCounter, receives) == 32);
+static_assert(offsetof(LaneCounter, sends) == 40);
+static_assert(offsetof(LaneCounter, images) == 48);
+static_assert(offsetof(LaneCounter, pool_full) == 56);
+static_assert(offsetof(LaneCounter, stalls) == 64);
+static_assert(sizeof(LaneCounter) == 256);
+
+// Counts per pool.
+struct alignas(8) PoolCounter {
+  double client_connections;  // sessions now
+  double accepted;  // sessions ever
+  double client_eof;  // closed by the client
+  double client_err;  // closed by a socket error
+  double requests;  // requests framed
+  double replies;  // replies delivered
+  double bytes_in;  // bytes from clients
+  double bytes_out;  // bytes to clients
+  double forward_error;  // requests answered with an error because of a server
+  double fragments;  // parts of split requests
+  double local;  // requests answered by the proxy
+  double error_protocol;  // sessions closed: broken framing
+  double error_unknown;  // unknown command or wrong arity
+  double error_refused;  // command not supported here
+  double error_crossslot;  // keys on several servers
+  double error_auth;  // NOAUTH, WRONGPASS
+  double error_timeout;  // requests timed out
+  double refused_clients;  // connections refused: client_connections reached
+  double closed_output;  // sessions closed: client_output_limit
+  double closed_request;  // sessions closed: request or inline too long
+  double stalled;  // times a session was stalled
+  uint8_t spare_[88];
+};
+static_assert(offsetof(PoolCounter, client_connections) == 0);
+static_assert(offsetof(PoolCounter, accepted) == 8);
+static_assert(offsetof(PoolCounter, client_eof) == 16);
+static_assert(offsetof(PoolCounter, client_err) == 24);
+static_assert(offsetof(PoolCounter, requests) == 32);
+static_assert(offsetof(PoolCounter, replies) == 40);
+static_assert(offsetof(PoolCounter, bytes_in) == 48);
+static_assert(offsetof(PoolCounter, bytes_out) == 56);
+static_assert(offsetof(PoolCounter, forward_error) == 64);
+static_assert(offsetof(PoolCounter, fragments) == 72);
+static_assert(offsetof(PoolCounter, local) == 80);
+static_assert(offsetof(PoolCounter, error_protocol) == 88);
+static_assert(offsetof(PoolCounter, error_unknown) == 96);
+static_assert(offsetof(PoolCounter, error_refused) == 104);
+static_assert(offsetof(PoolCounter, error_crossslot) == 112);
+static_assert(offsetof(PoolCounter, error_auth) == 120);
+static_assert(offsetof(PoolCounter, error_timeout) == 128);
+static_assert(offsetof(PoolCounter, refused_clients) == 136);
+static_assert(offsetof(PoolCounter, closed_output) == 144);
+static_assert(offsetof(PoolCounter, closed_request) == 152);
+static_assert(offsetof(PoolCounter, stalled) == 160);
+static_assert(sizeof(PoolCounter) == 256);
+
+// Counts per server.
+struct alignas(8) BackendCounter {
+  double connections;  // links open now
+  double connects;  // connects tried
+  double server_eof;  // links closed by the server
+  double server_err;  // links lost by an error, connects failed
+  double server_timedout;  // requests timed out
+  double requests;  // requests queued
+  double request_bytes;  // their bytes
+  double responses;  // replies received
+  double response_bytes;  // their bytes
+  double in_queue;  // requests whose reply is owed, now
+  double in_queue_bytes;  // bytes queued, not yet sent, now
+  double failures;  // failures in a row since the last good reply; the master ejects by it
+  double failures_total;  // failures ever
+  double late;  // replies that came after their request timed out or its client left
+  uint8_t spare_[80];
+};
+static_assert(offsetof(BackendCounter, connections) == 0);
+static_assert(offsetof(BackendCounter, connects) == 8);
+static_assert(offsetof(BackendCounter, server_eof) == 16);
+static_assert(offsetof(BackendCounter, server_err) == 24);
+static_assert(offsetof(BackendCounter, server_timedout) == 32);
+static_assert(offsetof(BackendCounter, requests) == 40);
+static_assert(offsetof(BackendCounter, request_bytes) == 48);
+static_assert(offsetof(BackendCounter, responses) == 56);
+static_assert(offsetof(BackendCounter, response_bytes) == 64);
+static_assert(offsetof(BackendCounter, in_queue) == 72);
+static_assert(offsetof(BackendCounter, in_queue_bytes) == 80);
+static_assert(offsetof(BackendCounter, failures) == 88);
+static_assert(offsetof(BackendCounter, failures_total) == 96);
+static_assert(offsetof(BackendCounter, late) == 104);
+static_assert(sizeof(BackendCounter) == 192);
+
+// Counts per command.
+struct alignas(8) CommandCounter {
+  double calls;  // requests
+  double errors;  // error replies
+  double usec;  // time from arrival to delivery, summed
+};
+static_assert(offsetof(CommandCounter, calls) == 0);
+static_assert(offsetof(CommandCounter, errors) == 8);
+static_assert(offsetof(CommandCounter, usec) == 16);
+static_assert(sizeof(CommandCounter) == 24);
+
+// Latency, arrival to delivery: rows 0.. pools, then backends.
+struct alignas(8) Histogram {
+  double bucket[224];  // requests whose latency fell in the bucket
+};
+static_assert(offsetof(Histogram, bucket) == 0);
+static_assert(sizeof(Histogram) == 1792);
+
+}  // namespace baton
