@@ -1,0 +1,339 @@
+/**
+ * THE definition of shared memory: every table, every column, who writes it and what it means.
+ *
+ *   instance object
+ *   ┌────────────┬───────────┬───────┬──────┬─────────┬───────┬────────┬────────┬───┬──────┬────────┐
+ *   │ superblock │ directory │ conf  │ pool │ backend │ route │ lane 0 │ lane 1 │ … │ node │ chunk  │
+ *   └────────────┴───────────┴───────┴──────┴─────────┴───────┴────────┴────────┴───┴──────┴────────┘
+ *    instance tables: written by the master, read by all     │ one extent per    │ bytes in flight:
+ *                                                            │ lane, one writer  │ grows by fallocate
+ *
+ * Row 0 of session, link, request, node and chunk is never used, so that 0 means "none" in every
+ * column that holds a row number. Changing anything here changes the schema hash: run
+ * `npm run generate` and commit what it writes.
+ */
+import { table, type Table } from './schema.js';
+
+export const superblock = table('superblock', 'instance', 256, 'What this object is and how it is cut.', [
+  ['magic', 'i32', '0x42544f4e, written last: a half-made object is not an instance'],
+  ['schema_hash', 'i32', 'hash of this file\'s tables; attach compares it'],
+  ['master_pid', 'i32', 'the process that may write instance tables'],
+  ['lanes', 'i32', 'lane extents that exist'],
+  ['pools', 'i32', 'rows of pool'],
+  ['backends', 'i32', 'rows of backend'],
+  ['sessions', 'i32', 'rows of session per lane'],
+  ['links', 'i32', 'rows of link per lane'],
+  ['requests', 'i32', 'rows of request per lane'],
+  ['commands', 'i32', 'rows of command_counter per lane'],
+  ['nodes', 'i32', 'rows of node, at most'],
+  ['chunks', 'i32', 'rows of chunk, at most'],
+  ['route_words', 'i32', 'words of the route region'],
+  ['conf_bytes', 'i32', 'length of the resolved settings as JSON'],
+  ['route_generation', 'i32', 'bumped by the master after it wrote new routes; lanes follow at a turn\'s end'],
+  ['arena_bytes', 'i32', 'size of a lane\'s arena'],
+  ['started_at', 'f64', 'wall clock at the instance\'s start, ms since 1970'],
+  ['bytes', 'f64', 'size of the object, reserved'],
+  ['node_base', 'f64', 'offset of node row 0'],
+  ['chunk_base', 'f64', 'offset of chunk row 0'],
+  ['pool_bytes_max', 'f64', 'bytes that node and chunk batches may hold together (shm_max)'],
+  ['pool_bytes', 'f64', 'bytes that batches hold now; changed by compare and swap by every lane'],
+  ['batch_base', 'f64', 'offset of batch row 0'],
+]);
+
+export const directory = table('directory', 'instance', 96, 'One row per column of every table: how another version finds its way.', [
+  ['table', 'u8', 'name of the table', 24],
+  ['column', 'u8', 'name of the column', 24],
+  ['type', 'u8', 'i32, f64, u64 or u8', 8],
+  ['scope', 'u8', 'instance or lane', 16],
+  ['offset', 'i32', 'bytes from the start of the row'],
+  ['count', 'i32', 'elements'],
+  ['row_bytes', 'i32', 'stride of the table'],
+]);
+
+export const lane = table('lane', 'instance', 128, 'One row per lane: who runs it and how far it is.', [
+  ['owner', 'i32', 'pid of the worker that owns the lane, 0 = nobody; changed by compare and swap only'],
+  ['epoch', 'i32', 'bumped at each change of owner'],
+  ['state', 'i32', 'LaneState'],
+  ['route_generation', 'i32', 'the routes this lane uses; writer: the owner, at a turn\'s end'],
+  ['turns', 'i32', 'turns sealed, wraps; the master sees by it that the worker lives'],
+  ['sleeping', 'i32', '1 while the owner waits in epoll'],
+  ['draining', 'i32', '1: graceful end asked for, set by the master'],
+  ['restarts', 'i32', 'workers that died on this lane'],
+  ['base', 'f64', 'offset of the lane\'s extent'],
+  ['heartbeat_us', 'f64', 'monotonic time of the last turn'],
+  ['worker_started_at', 'f64', 'wall clock, ms'],
+]);
+
+export const pool = table('pool', 'instance', 256, 'What a listen address serves. Written by the master before the lanes start.', [
+  ['hash', 'i32', 'HashKind'],
+  ['tag_open', 'i32', 'first character of hash_tag, -1 = none'],
+  ['tag_close', 'i32', 'second character of hash_tag'],
+  ['distribution', 'i32', 'Distribution'],
+  ['timeout_ms', 'i32', '0 = none; counted from a request\'s arrival'],
+  ['clients_max', 'i32', 'sessions over all lanes, 0 = as many as there are rows'],
+  ['requests_max', 'i32', 'requests in flight per session'],
+  ['bulk_max', 'i32', 'bytes of one argument'],
+  ['inline_max', 'i32', 'bytes of an inline command, or of a line of a multibulk header'],
+  ['initial_mode', 'i32', 'SessionMode bits of a new session (NeedsAuth when redis_auth is set)'],
+  ['first_backend', 'i32', 'row of the pool\'s first backend; the others follow'],
+  ['backends', 'i32', 'how many'],
+  ['route_base', 'i32', 'first word of this pool\'s two route generations in the route region'],
+  ['route_words', 'i32', 'words of one generation'],
+  ['output_limit', 'f64', 'bytes queued to one client before it is closed'],
+  ['link_queue_limit', 'f64', 'bytes queued to one link before its clients are no longer read'],
+]);
+
+export const backend = table('backend', 'instance', 64, 'One Redis server. Written by the master.', [
+  ['pool', 'i32', 'row of its pool'],
+  ['index', 'i32', 'position in the pool, sorted by name'],
+  ['weight', 'i32', '1 and up'],
+  ['live', 'i32', '0 while ejected'],
+  ['ejections', 'i32', 'times ejected'],
+  ['ejected_until_us', 'f64', 'monotonic; re-admitted then'],
+  ['ejected_at', 'f64', 'wall clock of the last ejection, µs since 1970 (twemproxy\'s server_ejected_at)'],
+]);
+
+export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit word, and what the two languages tell each other.', [
+  ['journal_used', 'i32', 'THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed'],
+  ['turn', 'i32', 'number of the open turn; rows carry the turn that last imaged them'],
+  ['descriptors', 'i32', 'descriptors of this turn; writer: C++'],
+  ['decided', 'i32', 'descriptors TypeScript has written a plan for; C++ applies up to here'],
+  ['applied', 'i32', 'descriptors C++ has applied'],
+  ['operations', 'i32', 'words used in operation; writer: TypeScript'],
+  ['scratch_used', 'i32', 'bytes used in scratch; writer: TypeScript'],
+  ['arena_used', 'i32', 'bytes used in the arena'],
+  ['receipts', 'i32', 'receipts of this turn'],
+  ['leave', 'i32', '1: return to libuv; writer: C++'],
+  ['session_top', 'i32', 'rows ever used (high-water mark)'],
+  ['link_top', 'i32', 'rows ever used'],
+  ['request_top', 'i32', 'rows ever used'],
+  ['sessions_open', 'i32', 'sessions now'],
+  ['requests_open', 'i32', 'request rows in use'],
+  ['arguments', 'i32', 'words used in argument; writer: C++'],
+  ['links_open', 'i32', 'links now'],
+  ['nodes_used', 'i32', 'nodes the lane holds'],
+  ['chunks_used', 'i32', 'chunks the lane holds'],
+  ['draining', 'i32', '1: no new sessions; idle ones are closed'],
+  ['next_client_id', 'f64', 'CLIENT ID of the next session'],
+  ['now_us', 'f64', 'CLOCK_MONOTONIC at the turn\'s start, µs'],
+]);
+
+const chain = (prefix: string): readonly (readonly [string, 'i32', string])[] => [
+  [`${prefix}_head`, 'i32', 'first node, 0 = empty'],
+  [`${prefix}_tail`, 'i32', 'last node'],
+  [`${prefix}_start`, 'i32', 'first unread byte in the head node'],
+  [`${prefix}_end`, 'i32', 'bytes used in the tail node'],
+  [`${prefix}_bytes`, 'i32', 'bytes in the chain'],
+];
+
+export const session = table('session', 'lane', 192, 'One downstream connection. Row number = epoll id.', [
+  ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
+  ['state', 'i32', 'SessionState'],
+  ['generation', 'i32', 'bumped when the row is reused'],
+  ['fd', 'i32', 'descriptor, lane range'],
+  ['pool', 'i32', 'row of its pool'],
+  ['listener', 'i32', 'row of the listener that accepted it'],
+  ['mode', 'i32', 'SessionMode bits: what TypeScript must look at before a plain request may pass'],
+  ['flags', 'i32', 'SessionFlag bits'],
+  ['request_head', 'i32', 'oldest request that has no complete reply yet'],
+  ['request_tail', 'i32', 'youngest request'],
+  ['requests', 'i32', 'requests in the list'],
+  ...chain('in'),
+  ['in_scanned', 'i32', 'bytes of the in chain that the scanner has passed (large requests only)'],
+  ['in_skip', 'i32', 'bytes of the current argument still to come'],
+  ['in_left', 'i32', 'arguments still to come'],
+  ...chain('out'),
+  ['held_bytes', 'i32', 'bytes of replies held in request rows, not yet their turn'],
+  ['stalled_on', 'i32', 'link whose queue must shrink before this session is read again'],
+  ['rx', 'u64', 'bytes received (kernel-journalled)'],
+  ['tx', 'u64', 'bytes sent (kernel-journalled)'],
+  ['cookie', 'u64', 'SO_COOKIE of the socket'],
+  ['opened_us', 'f64', 'monotonic'],
+  ['active_us', 'f64', 'monotonic time of the last request'],
+  ['client_id', 'f64', 'CLIENT ID, unique per instance'],
+]);
+
+export const sessionInfo = table('session_info', 'lane', 256, 'What clients say of themselves; same row as session.', [
+  ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
+  ['name_bytes', 'i32', 'length of name'],
+  ['lib_name_bytes', 'i32', 'length of lib_name'],
+  ['lib_ver_bytes', 'i32', 'length of lib_ver'],
+  ['peer_port', 'i32', 'TCP port, 0 for a unix socket'],
+  ['db', 'i32', 'selected database'],
+  ['last_command', 'i32', 'id in the command table'],
+  ['family', 'i32', '4, 6 or 1 (unix)'],
+  ['peer', 'u8', 'address bytes, network order', 16],
+  ['name', 'u8', 'CLIENT SETNAME', 96],
+  ['lib_name', 'u8', 'CLIENT SETINFO LIB-NAME', 48],
+  ['lib_ver', 'u8', 'CLIENT SETINFO LIB-VER', 32],
+]);
+
+export const link = table('link', 'lane', 256, 'One upstream connection. epoll id = row number + 2^30.', [
+  ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
+  ['state', 'i32', 'LinkState'],
+  ['generation', 'i32', 'bumped at each connect'],
+  ['fd', 'i32', 'descriptor, lane range'],
+  ['pool', 'i32', 'row of its pool'],
+  ['backend', 'i32', 'row of its backend'],
+  ['protocol', 'i32', '2 or 3'],
+  ['flags', 'i32', 'LinkFlag bits'],
+  ['request_head', 'i32', 'oldest request whose reply is owed'],
+  ['request_tail', 'i32', 'youngest request'],
+  ['requests', 'i32', 'requests in the list'],
+  ...chain('in'),
+  ['reply_left', 'i32', 'elements of the current reply still to come (streamed replies)'],
+  ['reply_skip', 'i32', 'bytes of the current element still to come'],
+  ['streaming', 'i32', '1 while a reply is passed on in pieces'],
+  ...chain('out'),
+  ['stalled', 'i32', '1 while sessions wait for this link\'s queue to shrink'],
+  ['sending', 'i32', '0 until the handshake lets requests out'],
+  ['error', 'i32', 'errno of the last loss'],
+  ['queued_total', 'u64', 'stream offset after the last queued byte'],
+  ['rx', 'u64', 'bytes received on this connection (kernel-journalled)'],
+  ['tx', 'u64', 'bytes sent on this connection (kernel-journalled)'],
+  ['cookie', 'u64', 'SO_COOKIE of the socket'],
+  ['connected_us', 'f64', 'monotonic'],
+  ['received_us', 'f64', 'monotonic time of the last byte'],
+]);
+
+export const request = table('request', 'lane', 128, 'One request: who asked, where it went, what is owed.', [
+  ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
+  ['state', 'i32', 'RequestState'],
+  ['session', 'i32', 'row, 0 = the client is gone'],
+  ['session_next', 'i32', 'next request of the session; nothing beyond its tail'],
+  ['link', 'i32', 'row, 0 = answered locally'],
+  ['link_next', 'i32', 'next request of the link; nothing beyond its tail'],
+  ['command', 'i32', 'id in the command table'],
+  ['flags', 'i32', 'RequestFlag bits'],
+  ['parent', 'i32', 'split: the whole of which this is a part'],
+  ['parts', 'i32', 'split parent: parts without a reply'],
+  ['merge', 'i32', 'split parent: MergeKind'],
+  ['part', 'i32', 'split part: its number'],
+  ['first_part', 'i32', 'split parent: newest part; parts are strung by session_next'],
+  ['bytes', 'i32', 'length as sent upstream'],
+  ...chain('held'),
+  ['order_node', 'i32', 'split parent: chain that says which part holds each key'],
+  ['near_offset', 'i32', 'held in the arena of this turn: where'],
+  ['near_bytes', 'i32', 'held in the arena of this turn: length, 0 = not'],
+  ['arrived_us', 'f64', 'monotonic; the deadline counts from here'],
+  ['link_end', 'u64', 'stream offset of the link after the request\'s last byte'],
+  ['sum', 'f64', 'split parent: running sum'],
+]);
+
+export const descriptor = table('descriptor', 'lane', 48, 'What C++ tells TypeScript: one per framed request or event.', [
+  ['kind', 'i32', 'DescriptorKind'],
+  ['row', 'i32', 'session or link'],
+  ['plan', 'i32', 'written by TypeScript: > 0 link to forward to, < 0 ~index of an operation program'],
+  ['command', 'i32', 'id in the command table, -1 = unknown; events: a code'],
+  ['mode', 'i32', 'session\'s mode as of framing'],
+  ['hash', 'i32', 'hash of the first key'],
+  ['argc', 'i32', 'arguments, name included'],
+  ['offset', 'i32', 'arena offset of the request\'s bytes; chained requests: -1, they are in the session\'s in chain'],
+  ['bytes', 'i32', 'length of the request'],
+  ['arguments', 'i32', 'first word in argument when the command needs its arguments, else -1'],
+  ['pool', 'i32', 'row of the session\'s pool'],
+  ['receipt', 'i32', 'the receive this came from'],
+]);
+
+export const receipt = table('receipt', 'lane', 32, 'One receive of this turn, published before the syscall.', [
+  ['row', 'i32', 'epoll id'],
+  ['offset', 'i32', 'arena offset where kept and received bytes begin'],
+  ['kept', 'i32', 'bytes copied from the in chain'],
+  ['room', 'i32', 'bytes the kernel may write behind them'],
+  ['got', 'i32', 'bytes received; -1 until known'],
+  ['used', 'i32', 'bytes (kept + got) that whole requests have consumed'],
+]);
+
+export const laneCounter = table('lane_counter', 'lane', 256, 'Counts of the lane as a whole.', [
+  ['turns', 'f64', 'turns'],
+  ['accepts', 'f64', 'connections accepted'],
+  ['accept_errors', 'f64', 'accepts that failed (EMFILE and the like)'],
+  ['sleeps', 'f64', 'times the lane waited'],
+  ['receives', 'f64', 'recv calls'],
+  ['sends', 'f64', 'send calls'],
+  ['images', 'f64', 'before-images written'],
+  ['pool_full', 'f64', 'times the chunk pool had nothing left'],
+  ['stalls', 'f64', 'times a session was stalled on a full link queue'],
+]);
+
+export const poolCounter = table('pool_counter', 'lane', 256, 'Counts per pool.', [
+  ['client_connections', 'f64', 'sessions now'],
+  ['accepted', 'f64', 'sessions ever'],
+  ['client_eof', 'f64', 'closed by the client'],
+  ['client_err', 'f64', 'closed by a socket error'],
+  ['requests', 'f64', 'requests framed'],
+  ['replies', 'f64', 'replies delivered'],
+  ['bytes_in', 'f64', 'bytes from clients'],
+  ['bytes_out', 'f64', 'bytes to clients'],
+  ['forward_error', 'f64', 'requests answered with an error because of a server'],
+  ['fragments', 'f64', 'parts of split requests'],
+  ['local', 'f64', 'requests answered by the proxy'],
+  ['error_protocol', 'f64', 'sessions closed: broken framing'],
+  ['error_unknown', 'f64', 'unknown command or wrong arity'],
+  ['error_refused', 'f64', 'command not supported here'],
+  ['error_crossslot', 'f64', 'keys on several servers'],
+  ['error_auth', 'f64', 'NOAUTH, WRONGPASS'],
+  ['error_timeout', 'f64', 'requests timed out'],
+  ['refused_clients', 'f64', 'connections refused: client_connections reached'],
+  ['closed_output', 'f64', 'sessions closed: client_output_limit'],
+  ['closed_request', 'f64', 'sessions closed: request or inline too long'],
+  ['stalled', 'f64', 'times a session was stalled'],
+]);
+
+export const backendCounter = table('backend_counter', 'lane', 192, 'Counts per server.', [
+  ['connections', 'f64', 'links open now'],
+  ['connects', 'f64', 'connects tried'],
+  ['server_eof', 'f64', 'links closed by the server'],
+  ['server_err', 'f64', 'links lost by an error, connects failed'],
+  ['server_timedout', 'f64', 'requests timed out'],
+  ['requests', 'f64', 'requests queued'],
+  ['request_bytes', 'f64', 'their bytes'],
+  ['responses', 'f64', 'replies received'],
+  ['response_bytes', 'f64', 'their bytes'],
+  ['in_queue', 'f64', 'requests whose reply is owed, now'],
+  ['in_queue_bytes', 'f64', 'bytes queued, not yet sent, now'],
+  ['failures', 'f64', 'failures in a row since the last good reply; the master ejects by it'],
+  ['failures_total', 'f64', 'failures ever'],
+  ['late', 'f64', 'replies that came after their request timed out or its client left'],
+]);
+
+export const commandCounter = table('command_counter', 'lane', 24, 'Counts per command.', [
+  ['calls', 'f64', 'requests'],
+  ['errors', 'f64', 'error replies'],
+  ['usec', 'f64', 'time from arrival to delivery, summed'],
+]);
+
+/** Buckets of a latency histogram: log-linear, 8 per power of two, see src/tables/histogram.ts. */
+export const HISTOGRAM_BUCKETS = 224;
+
+export const histogram = table('histogram', 'lane', HISTOGRAM_BUCKETS * 8, 'Latency, arrival to delivery: rows 0.. pools, then backends.', [
+  ['bucket', 'f64', 'requests whose latency fell in the bucket', HISTOGRAM_BUCKETS],
+]);
+
+export const node = table('node', 'instance', 128, 'Strings up to 24 chunks together. Row 0 is never used.', [
+  ['next', 'i32', 'next node of the chain; nothing beyond its tail'],
+  ['start', 'i32', 'first byte used, unless it is a head'],
+  ['end', 'i32', 'bytes used up to here, unless it is a tail'],
+  ['chunks', 'i32', 'chunks strung here; for a tail: derived from its end'],
+  ['owner', 'i32', 'lane + 1, 0 = free'],
+  ['references', 'i32', 'fan-out only, else 0'],
+  ['chunk', 'i32', 'rows of chunk', 24],
+]);
+
+export const batch = table('batch', 'instance', 16, '64 units of one class: the grain in which lanes take nodes and chunks.', [
+  ['owner', 'i32', 'lane + 1, 0 = nobody; taken and given back by compare and swap'],
+  ['class', 'i32', 'UnitClass'],
+  ['free', 'u64', 'bit n set: unit n is free. Writer: the owner. Rebuilt from rows after a crash'],
+]);
+
+/** In this order; the position is the table's number in C++ and in the directory. */
+export const tables: readonly Table[] = [
+  superblock, directory, lane, pool, backend, node, batch,
+  laneHead, session, sessionInfo, link, request, descriptor, receipt,
+  laneCounter, poolCounter, backendCounter, commandCounter, histogram,
+];
+
+/** Bytes in a chunk. */
+export const CHUNK_BYTES = 4096;
+/** Chunks a node strings together. */
+export const NODE_CHUNKS = 24;

@@ -1,0 +1,126 @@
+/**
+ * Where everything lies: turns capacities into offsets. Pure arithmetic, so that every process that
+ * knows the superblock's capacities computes the same map. Offsets are bytes from the object's start;
+ * a lane's tables and regions lie in one extent, which TypeScript sees as one ArrayBuffer.
+ */
+import { CHUNK_BYTES, tables } from './layout.js';
+import { alignUp, type Table } from './schema.js';
+import { Node, TableNumber } from '../tables/columns.gen.js';
+
+export interface Capacities {
+  readonly lanes: number;
+  readonly pools: number;
+  readonly backends: number;
+  readonly sessions: number; // per lane
+  readonly links: number; // per lane
+  readonly requests: number; // per lane
+  readonly commands: number;
+  readonly routeWords: number;
+  readonly confBytes: number;
+  readonly arenaBytes: number; // per lane
+  readonly poolBytesMax: number; // shm_max
+}
+
+export interface InstancePlan {
+  readonly capacities: Capacities;
+  readonly tableBase: readonly number[]; // by TableNumber: instance tables, absolute; lane tables: within the extent
+  readonly confBase: number;
+  readonly routeBase: number;
+  readonly laneBase: readonly number[];
+  readonly region: LaneRegions; // within the extent
+  readonly laneBytes: number;
+  readonly sharedBytes: number; // instance tables, conf and routes: [0, sharedBytes)
+  readonly chunkBase: number;
+  readonly nodes: number; // rows that may exist at most
+  readonly chunks: number;
+  readonly bytes: number; // the object's size, reserved, not allocated
+}
+
+export interface LaneRegions {
+  readonly operation: number; // words TypeScript writes its programs into
+  readonly argument: number; // words: offset, bytes, hash of each argument of the commands that need them
+  readonly scratch: number; // bytes TypeScript writes local answers into
+  readonly journal: number; // before-images of the open turn
+  readonly arena: number; // bytes received in this turn
+}
+
+/** One batch of operation programs; a turn that fills it leaves the rest for the next turn. */
+export const OPERATION_WORDS = 1 << 18;
+/** Three words an argument: a request with more than 262,144 arguments is refused if it must be split. */
+export const ARGUMENT_WORDS = 3 << 18;
+export const SCRATCH_BYTES = 4 << 20;
+export const JOURNAL_BYTES = 16 << 20;
+export const DESCRIPTORS = 16384;
+export const RECEIPTS = 4096;
+export const LANES_MAX = 64;
+
+const PAGE = 4096;
+const UNITS_PER_BATCH = 64;
+
+export function planInstance(capacities: Capacities): InstancePlan {
+  const tableBase: number[] = new Array<number>(tables.length).fill(0);
+  let at = 0;
+  const place = (number: TableNumber, rows: number): void => {
+    tableBase[number] = at;
+    at = alignUp(at + rows * tables[number]!.rowBytes, 64);
+  };
+  place(TableNumber.Superblock, 1);
+  place(TableNumber.Directory, directoryRows(tables));
+  place(TableNumber.Lane, LANES_MAX);
+  place(TableNumber.Pool, capacities.pools);
+  place(TableNumber.Backend, capacities.backends);
+  const confBase = at;
+  at = alignUp(at + capacities.confBytes, 64);
+  const routeBase = at;
+  at = alignUp(at + capacities.routeWords * 4, 64);
+  const nodes = Math.ceil(capacities.poolBytesMax / CHUNK_BYTES);
+  const chunks = nodes;
+  place(TableNumber.Batch, (2 * nodes) / UNITS_PER_BATCH + 2);
+  const sharedBytes = alignUp(at, PAGE);
+
+  const { region, laneBytes } = planLane(capacities, tableBase);
+  const laneBase = Array.from({ length: capacities.lanes }, (_, lane) => sharedBytes + lane * laneBytes);
+  const nodeBase = sharedBytes + capacities.lanes * laneBytes;
+  tableBase[TableNumber.Node] = nodeBase;
+  const chunkBase = alignUp(nodeBase + nodes * Node.RowBytes, 1 << 21);
+  const bytes = chunkBase + chunks * CHUNK_BYTES;
+  return {
+    capacities, tableBase, confBase, routeBase, laneBase, region, laneBytes, sharedBytes, chunkBase, nodes, chunks, bytes,
+  };
+}
+
+function planLane(capacities: Capacities, tableBase: number[]): { region: LaneRegions; laneBytes: number } {
+  let at = 0;
+  const take = (bytes: number): number => {
+    const base = at;
+    at = alignUp(at + bytes, 64);
+    return base;
+  };
+  const place = (number: TableNumber, rows: number): void => {
+    tableBase[number] = take(rows * tables[number]!.rowBytes);
+  };
+  place(TableNumber.LaneHead, 1);
+  place(TableNumber.LaneCounter, 1);
+  place(TableNumber.PoolCounter, capacities.pools);
+  place(TableNumber.BackendCounter, capacities.backends);
+  place(TableNumber.CommandCounter, capacities.commands);
+  place(TableNumber.Histogram, capacities.pools + capacities.backends);
+  place(TableNumber.Session, capacities.sessions);
+  place(TableNumber.SessionInfo, capacities.sessions);
+  place(TableNumber.Link, capacities.links);
+  place(TableNumber.Request, capacities.requests);
+  place(TableNumber.Descriptor, DESCRIPTORS);
+  place(TableNumber.Receipt, RECEIPTS);
+  const region = {
+    operation: take(OPERATION_WORDS * 4),
+    argument: take(ARGUMENT_WORDS * 4),
+    scratch: take(SCRATCH_BYTES),
+    journal: take(JOURNAL_BYTES),
+    arena: take(capacities.arenaBytes),
+  };
+  return { region, laneBytes: alignUp(at, PAGE) };
+}
+
+export function directoryRows(all: readonly Table[]): number {
+  return all.reduce((sum, each) => sum + each.columns.length, 0);
+}

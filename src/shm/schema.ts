@@ -1,0 +1,77 @@
+/**
+ * The vocabulary in which shared memory is defined: tables of rows, rows of typed columns.
+ *
+ * A table is an array of fixed-size rows; a row keeps the columns that are used together on the
+ * same cache lines, so that touching a session costs two lines instead of one per column, and one
+ * before-image of those lines is all that the turn's journal has to keep (docs/adr/0002).
+ * The definition itself is layout.ts; generate.ts turns it into const enums and C++ structs.
+ */
+import { assert } from '../base/assert.js';
+
+/** i32: a word TypeScript reads and writes; f64: a counter or a time, exact to 2^53; u64: C++ only. */
+export type ColumnType = 'i32' | 'f64' | 'u64' | 'u8';
+
+/** instance: one for all lanes, written by the master. lane: one per lane, written by its owner. */
+export type Scope = 'instance' | 'lane';
+
+export interface Column {
+  readonly name: string; // snake_case, as C++ and the directory spell it
+  readonly type: ColumnType;
+  readonly count: number; // more than one: an array within the row
+  readonly offset: number; // bytes from the start of the row
+  readonly doc: string;
+}
+
+export interface Table {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly rowBytes: number;
+  readonly columns: readonly Column[];
+  readonly doc: string;
+}
+
+export type ColumnSpec = readonly [name: string, type: ColumnType, doc: string, count?: number];
+
+const sizeOf: Record<ColumnType, number> = { i32: 4, f64: 8, u64: 8, u8: 1 };
+
+export function columnBytes(column: Column): number {
+  return sizeOf[column.type] * column.count;
+}
+
+/** Lays the columns out in the order given, each at its natural alignment. */
+export function table(
+  name: string,
+  scope: Scope,
+  rowBytes: number,
+  doc: string,
+  specs: readonly ColumnSpec[],
+): Table {
+  const columns: Column[] = [];
+  let offset = 0;
+  for (const [columnName, type, columnDoc, count = 1] of specs) {
+    offset = alignUp(offset, sizeOf[type]);
+    columns.push({ name: columnName, type, count, offset, doc: columnDoc });
+    offset += sizeOf[type] * count;
+  }
+  assert(offset <= rowBytes, 'the columns of a table fit its row');
+  assert(rowBytes % 8 === 0, 'rows keep 8-byte alignment');
+  return { name, scope, rowBytes, columns, doc };
+}
+
+export function alignUp(value: number, to: number): number {
+  return Math.ceil(value / to) * to;
+}
+
+/** FNV-1a over the canonical text of all tables: two builds with equal hashes agree on every byte. */
+export function schemaHash(tables: readonly Table[]): number {
+  const text = tables
+    .map((each) => `${each.name}/${each.scope}/${each.rowBytes}:${each.columns.map(canonical).join(',')}`)
+    .join(';');
+  let hash = 0x811c9dc5;
+  for (const character of text) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
+  return hash | 0;
+}
+
+function canonical(column: Column): string {
+  return `${column.name} ${column.type}[${column.count}]@${column.offset}`;
+}

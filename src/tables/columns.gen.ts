@@ -1,0 +1,424 @@
+// Written by src/shm/generate.ts from src/shm/layout.ts: change that, then `npm run generate`.
+
+/** A table's number: its place in the list of bases that C++ is given. */
+export const enum TableNumber {
+  Superblock = 0,
+  Directory = 1,
+  Lane = 2,
+  Pool = 3,
+  Backend = 4,
+  Node = 5,
+  Batch = 6,
+  LaneHead = 7,
+  Session = 8,
+  SessionInfo = 9,
+  Link = 10,
+  Request = 11,
+  Descriptor = 12,
+  Receipt = 13,
+  LaneCounter = 14,
+  PoolCounter = 15,
+  BackendCounter = 16,
+  CommandCounter = 17,
+  Histogram = 18,
+  Count = 19,
+}
+
+export const SCHEMA_HASH = 428413503;
+
+/** What this object is and how it is cut. */
+export const enum Superblock {
+  Magic = 0, // i32: 0x42544f4e, written last: a half-made object is not an instance
+  SchemaHash = 1, // i32: hash of this file's tables; attach compares it
+  MasterPid = 2, // i32: the process that may write instance tables
+  Lanes = 3, // i32: lane extents that exist
+  Pools = 4, // i32: rows of pool
+  Backends = 5, // i32: rows of backend
+  Sessions = 6, // i32: rows of session per lane
+  Links = 7, // i32: rows of link per lane
+  Requests = 8, // i32: rows of request per lane
+  Commands = 9, // i32: rows of command_counter per lane
+  Nodes = 10, // i32: rows of node, at most
+  Chunks = 11, // i32: rows of chunk, at most
+  RouteWords = 12, // i32: words of the route region
+  ConfBytes = 13, // i32: length of the resolved settings as JSON
+  RouteGeneration = 14, // i32: bumped by the master after it wrote new routes; lanes follow at a turn's end
+  ArenaBytes = 15, // i32: size of a lane's arena
+  StartedAt = 8, // f64: wall clock at the instance's start, ms since 1970
+  Bytes = 9, // f64: size of the object, reserved
+  NodeBase = 10, // f64: offset of node row 0
+  ChunkBase = 11, // f64: offset of chunk row 0
+  PoolBytesMax = 12, // f64: bytes that node and chunk batches may hold together (shm_max)
+  PoolBytes = 13, // f64: bytes that batches hold now; changed by compare and swap by every lane
+  BatchBase = 14, // f64: offset of batch row 0
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** One row per column of every table: how another version finds its way. */
+export const enum Directory {
+  Table = 0, // u8: name of the table
+  Column = 24, // u8: name of the column
+  Type = 48, // u8: i32, f64, u64 or u8
+  Scope = 56, // u8: instance or lane
+  Offset = 18, // i32: bytes from the start of the row
+  Count = 19, // i32: elements
+  RowBytes = 20, // i32: stride of the table
+  RowWords = 24,
+  RowDoubles = 12,
+  RowBytes = 96,
+}
+
+/** One row per lane: who runs it and how far it is. */
+export const enum Lane {
+  Owner = 0, // i32: pid of the worker that owns the lane, 0 = nobody; changed by compare and swap only
+  Epoch = 1, // i32: bumped at each change of owner
+  State = 2, // i32: LaneState
+  RouteGeneration = 3, // i32: the routes this lane uses; writer: the owner, at a turn's end
+  Turns = 4, // i32: turns sealed, wraps; the master sees by it that the worker lives
+  Sleeping = 5, // i32: 1 while the owner waits in epoll
+  Draining = 6, // i32: 1: graceful end asked for, set by the master
+  Restarts = 7, // i32: workers that died on this lane
+  Base = 4, // f64: offset of the lane's extent
+  HeartbeatUs = 5, // f64: monotonic time of the last turn
+  WorkerStartedAt = 6, // f64: wall clock, ms
+  RowWords = 32,
+  RowDoubles = 16,
+  RowBytes = 128,
+}
+
+/** What a listen address serves. Written by the master before the lanes start. */
+export const enum Pool {
+  Hash = 0, // i32: HashKind
+  TagOpen = 1, // i32: first character of hash_tag, -1 = none
+  TagClose = 2, // i32: second character of hash_tag
+  Distribution = 3, // i32: Distribution
+  TimeoutMs = 4, // i32: 0 = none; counted from a request's arrival
+  ClientsMax = 5, // i32: sessions over all lanes, 0 = as many as there are rows
+  RequestsMax = 6, // i32: requests in flight per session
+  BulkMax = 7, // i32: bytes of one argument
+  InlineMax = 8, // i32: bytes of an inline command, or of a line of a multibulk header
+  InitialMode = 9, // i32: SessionMode bits of a new session (NeedsAuth when redis_auth is set)
+  FirstBackend = 10, // i32: row of the pool's first backend; the others follow
+  Backends = 11, // i32: how many
+  RouteBase = 12, // i32: first word of this pool's two route generations in the route region
+  RouteWords = 13, // i32: words of one generation
+  OutputLimit = 7, // f64: bytes queued to one client before it is closed
+  LinkQueueLimit = 8, // f64: bytes queued to one link before its clients are no longer read
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** One Redis server. Written by the master. */
+export const enum Backend {
+  Pool = 0, // i32: row of its pool
+  Index = 1, // i32: position in the pool, sorted by name
+  Weight = 2, // i32: 1 and up
+  Live = 3, // i32: 0 while ejected
+  Ejections = 4, // i32: times ejected
+  EjectedUntilUs = 3, // f64: monotonic; re-admitted then
+  EjectedAt = 4, // f64: wall clock of the last ejection, µs since 1970 (twemproxy's server_ejected_at)
+  RowWords = 16,
+  RowDoubles = 8,
+  RowBytes = 64,
+}
+
+/** Strings up to 24 chunks together. Row 0 is never used. */
+export const enum Node {
+  Next = 0, // i32: next node of the chain; nothing beyond its tail
+  Start = 1, // i32: first byte used, unless it is a head
+  End = 2, // i32: bytes used up to here, unless it is a tail
+  Chunks = 3, // i32: chunks strung here; for a tail: derived from its end
+  Owner = 4, // i32: lane + 1, 0 = free
+  References = 5, // i32: fan-out only, else 0
+  Chunk = 6, // i32: rows of chunk
+  RowWords = 32,
+  RowDoubles = 16,
+  RowBytes = 128,
+}
+
+/** 64 units of one class: the grain in which lanes take nodes and chunks. */
+export const enum Batch {
+  Owner = 0, // i32: lane + 1, 0 = nobody; taken and given back by compare and swap
+  Class = 1, // i32: UnitClass
+  Free = 8, // u64: bit n set: unit n is free. Writer: the owner. Rebuilt from rows after a crash
+  RowWords = 4,
+  RowDoubles = 2,
+  RowBytes = 16,
+}
+
+/** The turn: its commit word, and what the two languages tell each other. */
+export const enum LaneHead {
+  JournalUsed = 0, // i32: THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
+  Turn = 1, // i32: number of the open turn; rows carry the turn that last imaged them
+  Descriptors = 2, // i32: descriptors of this turn; writer: C++
+  Decided = 3, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
+  Applied = 4, // i32: descriptors C++ has applied
+  Operations = 5, // i32: words used in operation; writer: TypeScript
+  ScratchUsed = 6, // i32: bytes used in scratch; writer: TypeScript
+  ArenaUsed = 7, // i32: bytes used in the arena
+  Receipts = 8, // i32: receipts of this turn
+  Leave = 9, // i32: 1: return to libuv; writer: C++
+  SessionTop = 10, // i32: rows ever used (high-water mark)
+  LinkTop = 11, // i32: rows ever used
+  RequestTop = 12, // i32: rows ever used
+  SessionsOpen = 13, // i32: sessions now
+  RequestsOpen = 14, // i32: request rows in use
+  Arguments = 15, // i32: words used in argument; writer: C++
+  LinksOpen = 16, // i32: links now
+  NodesUsed = 17, // i32: nodes the lane holds
+  ChunksUsed = 18, // i32: chunks the lane holds
+  Draining = 19, // i32: 1: no new sessions; idle ones are closed
+  NextClientId = 10, // f64: CLIENT ID of the next session
+  NowUs = 11, // f64: CLOCK_MONOTONIC at the turn's start, µs
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** One downstream connection. Row number = epoll id. */
+export const enum Session {
+  Imaged = 0, // i32: turn that keeps this row's before-image
+  State = 1, // i32: SessionState
+  Generation = 2, // i32: bumped when the row is reused
+  Fd = 3, // i32: descriptor, lane range
+  Pool = 4, // i32: row of its pool
+  Listener = 5, // i32: row of the listener that accepted it
+  Mode = 6, // i32: SessionMode bits: what TypeScript must look at before a plain request may pass
+  Flags = 7, // i32: SessionFlag bits
+  RequestHead = 8, // i32: oldest request that has no complete reply yet
+  RequestTail = 9, // i32: youngest request
+  Requests = 10, // i32: requests in the list
+  InHead = 11, // i32: first node, 0 = empty
+  InTail = 12, // i32: last node
+  InStart = 13, // i32: first unread byte in the head node
+  InEnd = 14, // i32: bytes used in the tail node
+  InBytes = 15, // i32: bytes in the chain
+  InScanned = 16, // i32: bytes of the in chain that the scanner has passed (large requests only)
+  InSkip = 17, // i32: bytes of the current argument still to come
+  InLeft = 18, // i32: arguments still to come
+  OutHead = 19, // i32: first node, 0 = empty
+  OutTail = 20, // i32: last node
+  OutStart = 21, // i32: first unread byte in the head node
+  OutEnd = 22, // i32: bytes used in the tail node
+  OutBytes = 23, // i32: bytes in the chain
+  HeldBytes = 24, // i32: bytes of replies held in request rows, not yet their turn
+  StalledOn = 25, // i32: link whose queue must shrink before this session is read again
+  Rx = 104, // u64: bytes received (kernel-journalled)
+  Tx = 112, // u64: bytes sent (kernel-journalled)
+  Cookie = 120, // u64: SO_COOKIE of the socket
+  OpenedUs = 16, // f64: monotonic
+  ActiveUs = 17, // f64: monotonic time of the last request
+  ClientId = 18, // f64: CLIENT ID, unique per instance
+  RowWords = 48,
+  RowDoubles = 24,
+  RowBytes = 192,
+}
+
+/** What clients say of themselves; same row as session. */
+export const enum SessionInfo {
+  Imaged = 0, // i32: turn that keeps this row's before-image
+  NameBytes = 1, // i32: length of name
+  LibNameBytes = 2, // i32: length of lib_name
+  LibVerBytes = 3, // i32: length of lib_ver
+  PeerPort = 4, // i32: TCP port, 0 for a unix socket
+  Db = 5, // i32: selected database
+  LastCommand = 6, // i32: id in the command table
+  Family = 7, // i32: 4, 6 or 1 (unix)
+  Peer = 32, // u8: address bytes, network order
+  Name = 48, // u8: CLIENT SETNAME
+  LibName = 144, // u8: CLIENT SETINFO LIB-NAME
+  LibVer = 192, // u8: CLIENT SETINFO LIB-VER
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** One upstream connection. epoll id = row number + 2^30. */
+export const enum Link {
+  Imaged = 0, // i32: turn that keeps this row's before-image
+  State = 1, // i32: LinkState
+  Generation = 2, // i32: bumped at each connect
+  Fd = 3, // i32: descriptor, lane range
+  Pool = 4, // i32: row of its pool
+  Backend = 5, // i32: row of its backend
+  Protocol = 6, // i32: 2 or 3
+  Flags = 7, // i32: LinkFlag bits
+  RequestHead = 8, // i32: oldest request whose reply is owed
+  RequestTail = 9, // i32: youngest request
+  Requests = 10, // i32: requests in the list
+  InHead = 11, // i32: first node, 0 = empty
+  InTail = 12, // i32: last node
+  InStart = 13, // i32: first unread byte in the head node
+  InEnd = 14, // i32: bytes used in the tail node
+  InBytes = 15, // i32: bytes in the chain
+  ReplyLeft = 16, // i32: elements of the current reply still to come (streamed replies)
+  ReplySkip = 17, // i32: bytes of the current element still to come
+  Streaming = 18, // i32: 1 while a reply is passed on in pieces
+  OutHead = 19, // i32: first node, 0 = empty
+  OutTail = 20, // i32: last node
+  OutStart = 21, // i32: first unread byte in the head node
+  OutEnd = 22, // i32: bytes used in the tail node
+  OutBytes = 23, // i32: bytes in the chain
+  Stalled = 24, // i32: 1 while sessions wait for this link's queue to shrink
+  Sending = 25, // i32: 0 until the handshake lets requests out
+  Error = 26, // i32: errno of the last loss
+  QueuedTotal = 112, // u64: stream offset after the last queued byte
+  Rx = 120, // u64: bytes received on this connection (kernel-journalled)
+  Tx = 128, // u64: bytes sent on this connection (kernel-journalled)
+  Cookie = 136, // u64: SO_COOKIE of the socket
+  ConnectedUs = 18, // f64: monotonic
+  ReceivedUs = 19, // f64: monotonic time of the last byte
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** One request: who asked, where it went, what is owed. */
+export const enum Request {
+  Imaged = 0, // i32: turn that keeps this row's before-image
+  State = 1, // i32: RequestState
+  Session = 2, // i32: row, 0 = the client is gone
+  SessionNext = 3, // i32: next request of the session; nothing beyond its tail
+  Link = 4, // i32: row, 0 = answered locally
+  LinkNext = 5, // i32: next request of the link; nothing beyond its tail
+  Command = 6, // i32: id in the command table
+  Flags = 7, // i32: RequestFlag bits
+  Parent = 8, // i32: split: the whole of which this is a part
+  Parts = 9, // i32: split parent: parts without a reply
+  Merge = 10, // i32: split parent: MergeKind
+  Part = 11, // i32: split part: its number
+  FirstPart = 12, // i32: split parent: newest part; parts are strung by session_next
+  Bytes = 13, // i32: length as sent upstream
+  HeldHead = 14, // i32: first node, 0 = empty
+  HeldTail = 15, // i32: last node
+  HeldStart = 16, // i32: first unread byte in the head node
+  HeldEnd = 17, // i32: bytes used in the tail node
+  HeldBytes = 18, // i32: bytes in the chain
+  OrderNode = 19, // i32: split parent: chain that says which part holds each key
+  NearOffset = 20, // i32: held in the arena of this turn: where
+  NearBytes = 21, // i32: held in the arena of this turn: length, 0 = not
+  ArrivedUs = 11, // f64: monotonic; the deadline counts from here
+  LinkEnd = 96, // u64: stream offset of the link after the request's last byte
+  Sum = 13, // f64: split parent: running sum
+  RowWords = 32,
+  RowDoubles = 16,
+  RowBytes = 128,
+}
+
+/** What C++ tells TypeScript: one per framed request or event. */
+export const enum Descriptor {
+  Kind = 0, // i32: DescriptorKind
+  Row = 1, // i32: session or link
+  Plan = 2, // i32: written by TypeScript: > 0 link to forward to, < 0 ~index of an operation program
+  Command = 3, // i32: id in the command table, -1 = unknown; events: a code
+  Mode = 4, // i32: session's mode as of framing
+  Hash = 5, // i32: hash of the first key
+  Argc = 6, // i32: arguments, name included
+  Offset = 7, // i32: arena offset of the request's bytes; chained requests: -1, they are in the session's in chain
+  Bytes = 8, // i32: length of the request
+  Arguments = 9, // i32: first word in argument when the command needs its arguments, else -1
+  Pool = 10, // i32: row of the session's pool
+  Receipt = 11, // i32: the receive this came from
+  RowWords = 12,
+  RowDoubles = 6,
+  RowBytes = 48,
+}
+
+/** One receive of this turn, published before the syscall. */
+export const enum Receipt {
+  Row = 0, // i32: epoll id
+  Offset = 1, // i32: arena offset where kept and received bytes begin
+  Kept = 2, // i32: bytes copied from the in chain
+  Room = 3, // i32: bytes the kernel may write behind them
+  Got = 4, // i32: bytes received; -1 until known
+  Used = 5, // i32: bytes (kept + got) that whole requests have consumed
+  RowWords = 8,
+  RowDoubles = 4,
+  RowBytes = 32,
+}
+
+/** Counts of the lane as a whole. */
+export const enum LaneCounter {
+  Turns = 0, // f64: turns
+  Accepts = 1, // f64: connections accepted
+  AcceptErrors = 2, // f64: accepts that failed (EMFILE and the like)
+  Sleeps = 3, // f64: times the lane waited
+  Receives = 4, // f64: recv calls
+  Sends = 5, // f64: send calls
+  Images = 6, // f64: before-images written
+  PoolFull = 7, // f64: times the chunk pool had nothing left
+  Stalls = 8, // f64: times a session was stalled on a full link queue
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** Counts per pool. */
+export const enum PoolCounter {
+  ClientConnections = 0, // f64: sessions now
+  Accepted = 1, // f64: sessions ever
+  ClientEof = 2, // f64: closed by the client
+  ClientErr = 3, // f64: closed by a socket error
+  Requests = 4, // f64: requests framed
+  Replies = 5, // f64: replies delivered
+  BytesIn = 6, // f64: bytes from clients
+  BytesOut = 7, // f64: bytes to clients
+  ForwardError = 8, // f64: requests answered with an error because of a server
+  Fragments = 9, // f64: parts of split requests
+  Local = 10, // f64: requests answered by the proxy
+  ErrorProtocol = 11, // f64: sessions closed: broken framing
+  ErrorUnknown = 12, // f64: unknown command or wrong arity
+  ErrorRefused = 13, // f64: command not supported here
+  ErrorCrossslot = 14, // f64: keys on several servers
+  ErrorAuth = 15, // f64: NOAUTH, WRONGPASS
+  ErrorTimeout = 16, // f64: requests timed out
+  RefusedClients = 17, // f64: connections refused: client_connections reached
+  ClosedOutput = 18, // f64: sessions closed: client_output_limit
+  ClosedRequest = 19, // f64: sessions closed: request or inline too long
+  Stalled = 20, // f64: times a session was stalled
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** Counts per server. */
+export const enum BackendCounter {
+  Connections = 0, // f64: links open now
+  Connects = 1, // f64: connects tried
+  ServerEof = 2, // f64: links closed by the server
+  ServerErr = 3, // f64: links lost by an error, connects failed
+  ServerTimedout = 4, // f64: requests timed out
+  Requests = 5, // f64: requests queued
+  RequestBytes = 6, // f64: their bytes
+  Responses = 7, // f64: replies received
+  ResponseBytes = 8, // f64: their bytes
+  InQueue = 9, // f64: requests whose reply is owed, now
+  InQueueBytes = 10, // f64: bytes queued, not yet sent, now
+  Failures = 11, // f64: failures in a row since the last good reply; the master ejects by it
+  FailuresTotal = 12, // f64: failures ever
+  Late = 13, // f64: replies that came after their request timed out or its client left
+  RowWords = 48,
+  RowDoubles = 24,
+  RowBytes = 192,
+}
+
+/** Counts per command. */
+export const enum CommandCounter {
+  Calls = 0, // f64: requests
+  Errors = 1, // f64: error replies
+  Usec = 2, // f64: time from arrival to delivery, summed
+  RowWords = 6,
+  RowDoubles = 3,
+  RowBytes = 24,
+}
+
+/** Latency, arrival to delivery: rows 0.. pools, then backends. */
+export const enum Histogram {
+  Bucket = 0, // f64: requests whose latency fell in the bucket
+  RowWords = 448,
+  RowDoubles = 224,
+  RowBytes = 1792,
+}
