@@ -1,4 +1,6 @@
 {
+  # sanitize=1 (scripts/build.mjs --asan) builds with the address and UB sanitizers.
+  'variables': { 'sanitize%': 0 },
   'targets': [{
     'target_name': 'baton',
     'sources': ['<!@(ls native/*.cc)'],
@@ -8,5 +10,11 @@
     'cflags!': ['-O2'],
     'cflags_cc': ['-std=c++20', '-O3', '-fno-exceptions', '-fno-rtti'],
     'cflags_cc!': ['-std=gnu++17', '-std=gnu++20', '-O2'],
+    'conditions': [['sanitize==1', {
+      'cflags_cc': ['-O1', '-g', '-fno-omit-frame-pointer', '-fsanitize=address,undefined',
+                    '-fno-sanitize-recover=all'],
+      'cflags_cc!': ['-O3'],
+      'ldflags': ['-fsanitize=address,undefined'],
+    }]],
   }],
 }
