@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 428413503;
+inline constexpr int32_t kSchemaHash = 429370458;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -186,7 +186,7 @@ struct alignas(8) Directory {
   uint8_t scope[16];  // instance or lane
   int32_t offset;  // bytes from the start of the row
   int32_t count;  // elements
-  int32_t row_bytes;  // stride of the table
+  int32_t stride;  // bytes from row to row
   uint8_t spare_[12];
 };
 static_assert(offsetof(Directory, table) == 0);
@@ -195,7 +195,7 @@ static_assert(offsetof(Directory, type) == 48);
 static_assert(offsetof(Directory, scope) == 56);
 static_assert(offsetof(Directory, offset) == 72);
 static_assert(offsetof(Directory, count) == 76);
-static_assert(offsetof(Directory, row_bytes) == 80);
+static_assert(offsetof(Directory, stride) == 80);
 static_assert(sizeof(Directory) == 96);
 
 // One row per lane: who runs it and how far it is.

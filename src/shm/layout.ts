@@ -47,7 +47,7 @@ export const directory = table('directory', 'instance', 96, 'One row per column 
   ['scope', 'u8', 'instance or lane', 16],
   ['offset', 'i32', 'bytes from the start of the row'],
   ['count', 'i32', 'elements'],
-  ['row_bytes', 'i32', 'stride of the table'],
+  ['stride', 'i32', 'bytes from row to row'],
 ]);
 
 export const lane = table('lane', 'instance', 128, 'One row per lane: who runs it and how far it is.', [

@@ -109,7 +109,7 @@ export class Segment {
         bytes.write(table.scope, at + Directory.Scope, 'latin1');
         bytes.writeInt32LE(column.offset, at + Directory.Offset * 4);
         bytes.writeInt32LE(column.count, at + Directory.Count * 4);
-        bytes.writeInt32LE(table.rowBytes, at + Directory.RowBytes * 4);
+        bytes.writeInt32LE(table.rowBytes, at + Directory.Stride * 4);
         at += Directory.RowBytes;
       }
     }

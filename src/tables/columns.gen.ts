@@ -24,7 +24,7 @@ export const enum TableNumber {
   Count = 19,
 }
 
-export const SCHEMA_HASH = 428413503;
+export const SCHEMA_HASH = 429370458;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -64,7 +64,7 @@ export const enum Directory {
   Scope = 56, // u8: instance or lane
   Offset = 18, // i32: bytes from the start of the row
   Count = 19, // i32: elements
-  RowBytes = 20, // i32: stride of the table
+  Stride = 20, // i32: bytes from row to row
   RowWords = 24,
   RowDoubles = 12,
   RowBytes = 96,
