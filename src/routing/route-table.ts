@@ -5,19 +5,21 @@
  *   header | kind | count | liveCount | only | shift | weightTotal | size | 0 |
  *
  *   None, Single   nothing more; Single's server is `only`
- *   Ketama         | buckets: 2^(32 - shift) words | count + 1 pairs (point, owner) |
- *   Modula         | count pairs (end, owner) |
+ *   Ketama         | buckets | count pairs (point, owner) | guard pair |
+ *   Modula         | buckets | count pairs (last place, owner) |
  *   Random         | count owners |
  *
- *   A ketama bucket covers the hashes that share their upper bits. It holds the offset, from the
- *   generation's base, of the first pair whose point is not below the bucket:
+ *   A bucket covers the positions that share their upper bits. It holds the offset, from the
+ *   generation's base, of the first pair that is not below all of them:
  *
- *      hash >>> shift ──► bucket ──► pair, pair, … until point >= hash
+ *      position >>> shift ──► bucket ──► pair, pair, … until one is not below the position
  *
- *   There are at least twice as many buckets as points (up to 800 servers), so the walk is a step
- *   or two. Points are stored ^ 0x80000000, so that signed compares order them. The last pair is a
- *   guard: its point, 0x7fffffff, ends every walk, and it has the owner of the first point, so that
- *   the ring closes without a branch.
+ *   Ketama: the position is the hash. There are 2^(32 - shift) buckets, at least twice as many as
+ *   points (up to 800 servers), so the walk is a step or two. Points are stored ^ 0x80000000, so
+ *   that signed compares order them. The guard's point, 0x7fffffff, ends every walk, and its owner
+ *   is that of the first point, so that the ring closes without a branch.
+ *   Modula: the position is the hash modulo weightTotal. While that is at most 4096, shift is 0 and
+ *   there is nothing to walk.
  *
  * The master writes a generation (writeRoute) before any lane can see it, and never again while one
  * can: readers need no atomics. Owners are indexes of servers in the pool's order.
@@ -40,10 +42,10 @@ export const enum RouteKind {
 /** Offsets of the header's words from the base of a generation. */
 export const enum RouteWord {
   Kind = 0,
-  Count = 1, // Ketama: points without the guard; Modula: runs; Random: owners
+  Count = 1, // pairs without the guard, or owners
   LiveCount = 2, // servers that are live
   Only = 3, // Single: index of the server; else -1
-  Shift = 4, // Ketama: what to shift a hash by to get its bucket
+  Shift = 4, // Ketama, Modula: what to shift a position by to get its bucket
   WeightTotal = 5, // Modula: the sum of the live weights
   Size = 6, // words of this generation, header included
   Body = 8, // where the header ends
@@ -73,38 +75,29 @@ export class RouteView {
 
   /** The index of the backend for `hash` (any 32 bits, signed or not); -1 when none is live. */
   route(hash: number): number {
-    const words = this.words;
-    const base = this.base;
-    switch (words[base + RouteWord.Kind] as RouteKind) {
-      case RouteKind.Ketama: {
-        const flipped = hash ^ 0x80000000;
-        const bucket = hash >>> words[base + RouteWord.Shift]!;
-        let pair = base + words[base + RouteWord.Body + bucket]!;
-        while (words[pair]! < flipped) pair += 2;
-        return words[pair + 1]!;
+    switch (this.words[this.base + RouteWord.Kind] as RouteKind) {
+      case RouteKind.Ketama:
+        return this.walk(hash, hash ^ 0x80000000);
+      case RouteKind.Modula: {
+        const weightTotal = this.words[this.base + RouteWord.WeightTotal]!;
+        const place = ((hash >>> 0) % (weightTotal >>> 0)) | 0;
+        return this.walk(place, place);
       }
-      case RouteKind.Modula:
-        return this.routeModula(hash);
       case RouteKind.Random:
         return this.routeRandom();
       default:
-        return words[base + RouteWord.Only]!;
+        return this.words[this.base + RouteWord.Only]!;
     }
   }
 
-  private routeModula(hash: number): number {
+  /** `value` is the position in the form in which pairs hold it. */
+  private walk(position: number, value: number): number {
     const words = this.words;
     const base = this.base;
-    const place = ((hash >>> 0) % (words[base + RouteWord.WeightTotal]! >>> 0)) | 0;
-    const first = base + RouteWord.Body;
-    let low = 0;
-    let high = words[base + RouteWord.Count]! - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (words[first + 2 * middle]! <= place) low = middle + 1;
-      else high = middle;
-    }
-    return words[first + 2 * low + 1]!;
+    const bucket = position >>> words[base + RouteWord.Shift]!;
+    let pair = base + words[base + RouteWord.Body + bucket]!;
+    while (words[pair]! < value) pair += 2;
+    return words[pair + 1]!;
   }
 
   private routeRandom(): number {
@@ -125,7 +118,7 @@ export function routeWordsMax(serverCount: number, distribution: Distribution): 
       return RouteWord.Body + 2 ** bucketBits(pointsMax) + 2 * (pointsMax + 1);
     }
     case Distribution.Modula:
-      return RouteWord.Body + 2 * serverCount;
+      return RouteWord.Body + placeBucketsMax(serverCount) + 2 * serverCount;
     case Distribution.Random:
       return RouteWord.Body + serverCount;
     default:
@@ -192,27 +185,22 @@ function writeKetama(words: Int32Array, base: number, alive: readonly RouteServe
   words[base + RouteWord.Count] = points.length;
   words[base + RouteWord.Shift] = shift;
 
-  const pairs = RouteWord.Body + 2 ** bits;
-  let next = 0;
-  for (let bucket = 0; bucket < 2 ** bits; bucket++) {
-    const start = (bucket << shift) ^ 0x80000000;
-    while (next < points.length && points[next]! < start) next++;
-    words[base + RouteWord.Body + bucket] = pairs + 2 * next;
-  }
-  writePairs(words, base + pairs, points, owners);
-  const guard = base + pairs + 2 * points.length;
-  words[guard] = 0x7fffffff;
-  words[guard + 1] = owners[0]!;
-  return guard + 2 - base;
+  const guard = writePairs(words, base, 2 ** bits, points, owners, 0x80000000);
+  words[base + guard] = 0x7fffffff;
+  words[base + guard + 1] = owners[0]!;
+  return guard + 2;
 }
 
 function writeModula(words: Int32Array, base: number, alive: readonly RouteServer[]): number {
-  const { ends, owners } = buildModula(alive);
+  const { lasts, owners } = buildModula(alive);
+  const placeLast = lasts[lasts.length - 1]!;
+  let shift = 0;
+  while (placeLast >>> shift >= placeBucketsMax(lasts.length)) shift++;
   words[base + RouteWord.Kind] = RouteKind.Modula;
-  words[base + RouteWord.Count] = ends.length;
-  words[base + RouteWord.WeightTotal] = ends[ends.length - 1]!;
-  writePairs(words, base + RouteWord.Body, ends, owners);
-  return RouteWord.Body + 2 * ends.length;
+  words[base + RouteWord.Count] = lasts.length;
+  words[base + RouteWord.Shift] = shift;
+  words[base + RouteWord.WeightTotal] = placeLast + 1;
+  return writePairs(words, base, (placeLast >>> shift) + 1, lasts, owners, 0);
 }
 
 function writeRandom(words: Int32Array, base: number, alive: readonly RouteServer[]): number {
@@ -223,15 +211,40 @@ function writeRandom(words: Int32Array, base: number, alive: readonly RouteServe
   return RouteWord.Body + owners.length;
 }
 
-function writePairs(words: Int32Array, at: number, values: Int32Array, owners: Int32Array): void {
-  for (let i = 0; i < values.length; i++) {
-    words[at + 2 * i] = values[i]!;
-    words[at + 2 * i + 1] = owners[i]!;
+/**
+ * Writes the buckets and the pairs that they lead to; the header has the shift already. `flip` is
+ * what turns a position into a pair's value. Returns the offset of the first word after the pairs.
+ */
+function writePairs(
+  words: Int32Array,
+  base: number,
+  bucketCount: number,
+  values: Int32Array,
+  owners: Int32Array,
+  flip: number,
+): number {
+  const shift = words[base + RouteWord.Shift]!;
+  const pairs = RouteWord.Body + bucketCount;
+  let next = 0;
+  for (let bucket = 0; bucket < bucketCount; bucket++) {
+    const start = (bucket << shift) ^ flip;
+    while (next < values.length && values[next]! < start) next++;
+    words[base + RouteWord.Body + bucket] = pairs + 2 * next;
   }
+  for (let i = 0; i < values.length; i++) {
+    words[base + pairs + 2 * i] = values[i]!;
+    words[base + pairs + 2 * i + 1] = owners[i]!;
+  }
+  return pairs + 2 * values.length;
 }
 
-/** Enough buckets for two per point, within limits that keep small rings in cache. */
-function bucketBits(pointCount: number): number {
-  const bits = 33 - Math.clz32(pointCount - 1);
+/** Two buckets per pair or more, within limits. A ring is searched fastest while it is in cache. */
+function bucketBits(pairCount: number): number {
+  const bits = 33 - Math.clz32(pairCount - 1);
   return Math.min(Math.max(bits, BUCKET_BITS_MIN), BUCKET_BITS_MAX);
+}
+
+/** The most buckets that modula spreads its places over. */
+function placeBucketsMax(serverCount: number): number {
+  return Math.max(4096, 2 ** bucketBits(serverCount));
 }
