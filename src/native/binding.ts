@@ -63,14 +63,57 @@ export interface LaneAttachment {
   readonly fdBase: number; // first descriptor of the lane range
 }
 
-/** native/socket.cc: what the master needs to listen. */
+/** native/socket.cc: what the master needs to listen. All throw errors with `code` and `syscall`. */
 export interface SocketCalls {
-  [name: `socket${string}`]: (...args: never[]) => unknown;
+  /**
+   * Listens on a TCP address (a name means its first address). Non-blocking, close-on-exec;
+   * accepted sockets inherit TCP_NODELAY, SO_OOBINLINE and, if asked for, SO_KEEPALIVE.
+   */
+  socketListenTcp(host: string, port: number, backlog: number, options: ListenOptions): number;
+  /** Throws EADDRINUSE when anybody listens there, also one who would share the port. */
+  socketProbe(host: string, port: number, v6only: boolean): void;
+  /** mode: permissions of the socket's file, null leaves them to the umask. */
+  socketListenUnix(path: string, mode: number | null, backlog: number): number;
+  /** Whether somebody listens on the socket at `path`. */
+  socketUnixAnswers(path: string): boolean;
+  socketClose(fd: number): void;
 }
 
-/** native/process.cc: titles, rights, limits. */
+export interface ListenOptions {
+  readonly reuseport: boolean;
+  readonly keepalive: boolean;
+  readonly v6only: boolean; // of interest for IPv6 addresses only
+}
+
+/** native/process.cc: titles, rights, limits, bells. All throw errors with `code` and `syscall`. */
 export interface ProcessCalls {
-  [name: `process${string}`]: (...args: never[]) => unknown;
+  /** What ps shows; as long as it takes, unlike process.title. */
+  processTitle(title: string): void;
+  /** Binds the calling thread to these cores. */
+  processAffinity(cpus: readonly number[]): void;
+  /** Looks names (or numbers) up; group null means the user's own. Throws ENOENT when unknown. */
+  processIdentity(user: string, group: string | null): { uid: number; gid: number };
+  /**
+   * Becomes that user for good, with his supplementary groups. The kernel then forgets
+   * processParentDeath: call that afterwards.
+   */
+  processUser(user: string, group: string | null): void;
+  /**
+   * Sets the limit of open files, 0 = up to the hard limit, and returns what it is now. Less than
+   * was asked for when that is beyond the hard limit and there is no right to raise it.
+   */
+  processLimits(maxFiles: number): { soft: number; hard: number };
+  /** Gets `signal` when the parent dies. Returns the parent's pid: 1 may mean that it is dead already. */
+  processParentDeath(signal: number): number;
+  /** Creates and locks a file; the lock ends with the last descriptor. Throws EAGAIN when it is taken. */
+  processLock(path: string): number;
+  /** Points descriptors 0 to 2 at /dev/null. */
+  processDetach(): void;
+  /** An eventfd: close-on-exec, non-blocking. */
+  processDoorbell(): number;
+  processRing(fd: number): void;
+  /** Calls back after each ring (rings that come together count once). Keeps no process alive. */
+  processWatch(fd: number, onRung: () => void): void;
 }
 
 const path = process.env['BATON_ADDON'] ?? new URL('../../../build/Release/baton.node', import.meta.url).pathname;
