@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 429370458;
+inline constexpr int32_t kSchemaHash = 1621434289;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -38,9 +38,8 @@ enum SessionFlag_ : int32_t {
   kSessionFlagWantWrite = 2,
   kSessionFlagMuted = 4,
   kSessionFlagScanning = 8,
-  kSessionFlagWhole = 16,
-  kSessionFlagStreaming = 32,
-  kSessionFlagEof = 64,
+  kSessionFlagBacklog = 16,
+  kSessionFlagEof = 32,
 };
 
 enum LinkState_ : int32_t {
@@ -72,6 +71,8 @@ enum RequestFlag_ : int32_t {
   kRequestFlagPart = 16,
   kRequestFlagError = 32,
   kRequestFlagTimedOut = 64,
+  kRequestFlagPartial = 128,
+  kRequestFlagCut = 256,
 };
 
 enum MergeKind_ : int32_t {
@@ -383,9 +384,10 @@ struct alignas(8) Session {
   int32_t in_start;  // first unread byte in the head node
   int32_t in_end;  // bytes used in the tail node
   int32_t in_bytes;  // bytes in the chain
-  int32_t in_scanned;  // bytes of the in chain that the scanner has passed (large requests only)
-  int32_t in_skip;  // bytes of the current argument still to come
-  int32_t in_left;  // arguments still to come
+  int32_t scan_phase;  // large requests: where the push scanner stands (native/push-scanner.h)
+  int32_t scan_number;  // large requests: number being read, or bytes still to skip
+  int32_t scan_left;  // large requests: arguments still to come
+  int32_t whole_bytes;  // length of the whole large request at the head of the in chain, 0 = none
   int32_t out_head;  // first node, 0 = empty
   int32_t out_tail;  // last node
   int32_t out_start;  // first unread byte in the head node
@@ -399,7 +401,7 @@ struct alignas(8) Session {
   double opened_us;  // monotonic
   double active_us;  // monotonic time of the last request
   double client_id;  // CLIENT ID, unique per instance
-  uint8_t spare_[40];
+  uint8_t spare_[32];
 };
 static_assert(offsetof(Session, imaged) == 0);
 static_assert(offsetof(Session, state) == 4);
@@ -417,22 +419,23 @@ static_assert(offsetof(Session, in_tail) == 48);
 static_assert(offsetof(Session, in_start) == 52);
 static_assert(offsetof(Session, in_end) == 56);
 static_assert(offsetof(Session, in_bytes) == 60);
-static_assert(offsetof(Session, in_scanned) == 64);
-static_assert(offsetof(Session, in_skip) == 68);
-static_assert(offsetof(Session, in_left) == 72);
-static_assert(offsetof(Session, out_head) == 76);
-static_assert(offsetof(Session, out_tail) == 80);
-static_assert(offsetof(Session, out_start) == 84);
-static_assert(offsetof(Session, out_end) == 88);
-static_assert(offsetof(Session, out_bytes) == 92);
-static_assert(offsetof(Session, held_bytes) == 96);
-static_assert(offsetof(Session, stalled_on) == 100);
-static_assert(offsetof(Session, rx) == 104);
-static_assert(offsetof(Session, tx) == 112);
-static_assert(offsetof(Session, cookie) == 120);
-static_assert(offsetof(Session, opened_us) == 128);
-static_assert(offsetof(Session, active_us) == 136);
-static_assert(offsetof(Session, client_id) == 144);
+static_assert(offsetof(Session, scan_phase) == 64);
+static_assert(offsetof(Session, scan_number) == 68);
+static_assert(offsetof(Session, scan_left) == 72);
+static_assert(offsetof(Session, whole_bytes) == 76);
+static_assert(offsetof(Session, out_head) == 80);
+static_assert(offsetof(Session, out_tail) == 84);
+static_assert(offsetof(Session, out_start) == 88);
+static_assert(offsetof(Session, out_end) == 92);
+static_assert(offsetof(Session, out_bytes) == 96);
+static_assert(offsetof(Session, held_bytes) == 100);
+static_assert(offsetof(Session, stalled_on) == 104);
+static_assert(offsetof(Session, rx) == 112);
+static_assert(offsetof(Session, tx) == 120);
+static_assert(offsetof(Session, cookie) == 128);
+static_assert(offsetof(Session, opened_us) == 136);
+static_assert(offsetof(Session, active_us) == 144);
+static_assert(offsetof(Session, client_id) == 152);
 static_assert(sizeof(Session) == 192);
 
 // What clients say of themselves; same row as session.
@@ -483,8 +486,9 @@ struct alignas(8) Link {
   int32_t in_start;  // first unread byte in the head node
   int32_t in_end;  // bytes used in the tail node
   int32_t in_bytes;  // bytes in the chain
-  int32_t reply_left;  // elements of the current reply still to come (streamed replies)
-  int32_t reply_skip;  // bytes of the current element still to come
+  int32_t scan_phase;  // large replies: where the push scanner stands (native/push-scanner.h)
+  int32_t scan_number;  // large replies: number being read, or bytes still to skip
+  int32_t scan_left;  // large replies: elements still to come
   int32_t streaming;  // 1 while a reply is passed on in pieces
   int32_t out_head;  // first node, 0 = empty
   int32_t out_tail;  // last node
@@ -492,15 +496,15 @@ struct alignas(8) Link {
   int32_t out_end;  // bytes used in the tail node
   int32_t out_bytes;  // bytes in the chain
   int32_t stalled;  // 1 while sessions wait for this link's queue to shrink
-  int32_t sending;  // 0 until the handshake lets requests out
   int32_t error;  // errno of the last loss
   uint64_t queued_total;  // stream offset after the last queued byte
   uint64_t rx;  // bytes received on this connection (kernel-journalled)
-  uint64_t tx;  // bytes sent on this connection (kernel-journalled)
+  uint64_t tx;  // stream offset after the last sent byte (kernel-journalled)
+  uint64_t tx_base;  // bytes of the handshake, which went before stream offset 0
   uint64_t cookie;  // SO_COOKIE of the socket
   double connected_us;  // monotonic
   double received_us;  // monotonic time of the last byte
-  uint8_t spare_[96];
+  uint8_t spare_[88];
 };
 static_assert(offsetof(Link, imaged) == 0);
 static_assert(offsetof(Link, state) == 4);
@@ -518,23 +522,24 @@ static_assert(offsetof(Link, in_tail) == 48);
 static_assert(offsetof(Link, in_start) == 52);
 static_assert(offsetof(Link, in_end) == 56);
 static_assert(offsetof(Link, in_bytes) == 60);
-static_assert(offsetof(Link, reply_left) == 64);
-static_assert(offsetof(Link, reply_skip) == 68);
-static_assert(offsetof(Link, streaming) == 72);
-static_assert(offsetof(Link, out_head) == 76);
-static_assert(offsetof(Link, out_tail) == 80);
-static_assert(offsetof(Link, out_start) == 84);
-static_assert(offsetof(Link, out_end) == 88);
-static_assert(offsetof(Link, out_bytes) == 92);
-static_assert(offsetof(Link, stalled) == 96);
-static_assert(offsetof(Link, sending) == 100);
+static_assert(offsetof(Link, scan_phase) == 64);
+static_assert(offsetof(Link, scan_number) == 68);
+static_assert(offsetof(Link, scan_left) == 72);
+static_assert(offsetof(Link, streaming) == 76);
+static_assert(offsetof(Link, out_head) == 80);
+static_assert(offsetof(Link, out_tail) == 84);
+static_assert(offsetof(Link, out_start) == 88);
+static_assert(offsetof(Link, out_end) == 92);
+static_assert(offsetof(Link, out_bytes) == 96);
+static_assert(offsetof(Link, stalled) == 100);
 static_assert(offsetof(Link, error) == 104);
 static_assert(offsetof(Link, queued_total) == 112);
 static_assert(offsetof(Link, rx) == 120);
 static_assert(offsetof(Link, tx) == 128);
-static_assert(offsetof(Link, cookie) == 136);
-static_assert(offsetof(Link, connected_us) == 144);
-static_assert(offsetof(Link, received_us) == 152);
+static_assert(offsetof(Link, tx_base) == 136);
+static_assert(offsetof(Link, cookie) == 144);
+static_assert(offsetof(Link, connected_us) == 152);
+static_assert(offsetof(Link, received_us) == 160);
 static_assert(sizeof(Link) == 256);
 
 // One request: who asked, where it went, what is owed.
@@ -558,13 +563,13 @@ struct alignas(8) Request {
   int32_t held_start;  // first unread byte in the head node
   int32_t held_end;  // bytes used in the tail node
   int32_t held_bytes;  // bytes in the chain
-  int32_t order_node;  // split parent: chain that says which part holds each key
-  int32_t near_offset;  // held in the arena of this turn: where
-  int32_t near_bytes;  // held in the arena of this turn: length, 0 = not
+  int32_t near_offset;  // arena offset of a reply held within this turn, -1 = in inline
+  int32_t near_bytes;  // length of a reply held in the arena or inline, 0 = it is in the held chain
+  int32_t keys;  // split parent: keys; its held chain is then two bytes a key, the part that has it
   double arrived_us;  // monotonic; the deadline counts from here
   uint64_t link_end;  // stream offset of the link after the request's last byte
-  double sum;  // split parent: running sum
-  uint8_t spare_[16];
+  uint8_t inline_[16];  // a short reply held over the turn's end
+  uint8_t spare_[8];
 };
 static_assert(offsetof(Request, imaged) == 0);
 static_assert(offsetof(Request, state) == 4);
@@ -585,12 +590,12 @@ static_assert(offsetof(Request, held_tail) == 60);
 static_assert(offsetof(Request, held_start) == 64);
 static_assert(offsetof(Request, held_end) == 68);
 static_assert(offsetof(Request, held_bytes) == 72);
-static_assert(offsetof(Request, order_node) == 76);
-static_assert(offsetof(Request, near_offset) == 80);
-static_assert(offsetof(Request, near_bytes) == 84);
+static_assert(offsetof(Request, near_offset) == 76);
+static_assert(offsetof(Request, near_bytes) == 80);
+static_assert(offsetof(Request, keys) == 84);
 static_assert(offsetof(Request, arrived_us) == 88);
 static_assert(offsetof(Request, link_end) == 96);
-static_assert(offsetof(Request, sum) == 104);
+static_assert(offsetof(Request, inline_) == 104);
 static_assert(sizeof(Request) == 128);
 
 // What C++ tells TypeScript: one per framed request or event.

@@ -18,9 +18,8 @@ export const enum SessionFlag {
   WantWrite = 2, // EPOLLOUT is asked for
   Muted = 4, // EPOLLIN is switched off: a limit is reached
   Scanning = 8, // a large request is being collected in the in chain
-  Whole = 16, // the in chain holds one whole request
-  Streaming = 32, // part of the head request's reply has been queued already
-  Eof = 64, // the client will send no more
+  Backlog = 16, // the in chain may hold whole requests that a limit kept from being framed
+  Eof = 32, // the client will send no more
 }
 
 /**
@@ -43,7 +42,9 @@ export const enum RequestFlag {
   CloseAfter = 8, // close the session when the reply is out
   Part = 16, // part of a split request
   Error = 32, // the held reply is an error
-  TimedOut = 64,
+  TimedOut = 64, // answered with an error; the late reply will be dropped
+  Partial = 128, // the reply is flowing in pieces
+  Cut = 256, // some of those pieces are already in the session's output
 }
 
 export const enum MergeKind { None, Interleave, AllOk, Sum }

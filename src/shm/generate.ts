@@ -96,7 +96,7 @@ function pascal(name: string): string {
 }
 
 function safe(name: string): string {
-  return name === 'class' || name === 'lane' ? `${name}_` : name;
+  return name === 'class' || name === 'lane' || name === 'inline' ? `${name}_` : name;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

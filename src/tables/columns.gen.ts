@@ -24,7 +24,7 @@ export const enum TableNumber {
   Count = 19,
 }
 
-export const SCHEMA_HASH = 429370458;
+export const SCHEMA_HASH = 1621434289;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -196,22 +196,23 @@ export const enum Session {
   InStart = 13, // i32: first unread byte in the head node
   InEnd = 14, // i32: bytes used in the tail node
   InBytes = 15, // i32: bytes in the chain
-  InScanned = 16, // i32: bytes of the in chain that the scanner has passed (large requests only)
-  InSkip = 17, // i32: bytes of the current argument still to come
-  InLeft = 18, // i32: arguments still to come
-  OutHead = 19, // i32: first node, 0 = empty
-  OutTail = 20, // i32: last node
-  OutStart = 21, // i32: first unread byte in the head node
-  OutEnd = 22, // i32: bytes used in the tail node
-  OutBytes = 23, // i32: bytes in the chain
-  HeldBytes = 24, // i32: bytes of replies held in request rows, not yet their turn
-  StalledOn = 25, // i32: link whose queue must shrink before this session is read again
-  Rx = 104, // u64: bytes received (kernel-journalled)
-  Tx = 112, // u64: bytes sent (kernel-journalled)
-  Cookie = 120, // u64: SO_COOKIE of the socket
-  OpenedUs = 16, // f64: monotonic
-  ActiveUs = 17, // f64: monotonic time of the last request
-  ClientId = 18, // f64: CLIENT ID, unique per instance
+  ScanPhase = 16, // i32: large requests: where the push scanner stands (native/push-scanner.h)
+  ScanNumber = 17, // i32: large requests: number being read, or bytes still to skip
+  ScanLeft = 18, // i32: large requests: arguments still to come
+  WholeBytes = 19, // i32: length of the whole large request at the head of the in chain, 0 = none
+  OutHead = 20, // i32: first node, 0 = empty
+  OutTail = 21, // i32: last node
+  OutStart = 22, // i32: first unread byte in the head node
+  OutEnd = 23, // i32: bytes used in the tail node
+  OutBytes = 24, // i32: bytes in the chain
+  HeldBytes = 25, // i32: bytes of replies held in request rows, not yet their turn
+  StalledOn = 26, // i32: link whose queue must shrink before this session is read again
+  Rx = 112, // u64: bytes received (kernel-journalled)
+  Tx = 120, // u64: bytes sent (kernel-journalled)
+  Cookie = 128, // u64: SO_COOKIE of the socket
+  OpenedUs = 17, // f64: monotonic
+  ActiveUs = 18, // f64: monotonic time of the last request
+  ClientId = 19, // f64: CLIENT ID, unique per instance
   RowWords = 48,
   RowDoubles = 24,
   RowBytes = 192,
@@ -254,23 +255,24 @@ export const enum Link {
   InStart = 13, // i32: first unread byte in the head node
   InEnd = 14, // i32: bytes used in the tail node
   InBytes = 15, // i32: bytes in the chain
-  ReplyLeft = 16, // i32: elements of the current reply still to come (streamed replies)
-  ReplySkip = 17, // i32: bytes of the current element still to come
-  Streaming = 18, // i32: 1 while a reply is passed on in pieces
-  OutHead = 19, // i32: first node, 0 = empty
-  OutTail = 20, // i32: last node
-  OutStart = 21, // i32: first unread byte in the head node
-  OutEnd = 22, // i32: bytes used in the tail node
-  OutBytes = 23, // i32: bytes in the chain
-  Stalled = 24, // i32: 1 while sessions wait for this link's queue to shrink
-  Sending = 25, // i32: 0 until the handshake lets requests out
+  ScanPhase = 16, // i32: large replies: where the push scanner stands (native/push-scanner.h)
+  ScanNumber = 17, // i32: large replies: number being read, or bytes still to skip
+  ScanLeft = 18, // i32: large replies: elements still to come
+  Streaming = 19, // i32: 1 while a reply is passed on in pieces
+  OutHead = 20, // i32: first node, 0 = empty
+  OutTail = 21, // i32: last node
+  OutStart = 22, // i32: first unread byte in the head node
+  OutEnd = 23, // i32: bytes used in the tail node
+  OutBytes = 24, // i32: bytes in the chain
+  Stalled = 25, // i32: 1 while sessions wait for this link's queue to shrink
   Error = 26, // i32: errno of the last loss
   QueuedTotal = 112, // u64: stream offset after the last queued byte
   Rx = 120, // u64: bytes received on this connection (kernel-journalled)
-  Tx = 128, // u64: bytes sent on this connection (kernel-journalled)
-  Cookie = 136, // u64: SO_COOKIE of the socket
-  ConnectedUs = 18, // f64: monotonic
-  ReceivedUs = 19, // f64: monotonic time of the last byte
+  Tx = 128, // u64: stream offset after the last sent byte (kernel-journalled)
+  TxBase = 136, // u64: bytes of the handshake, which went before stream offset 0
+  Cookie = 144, // u64: SO_COOKIE of the socket
+  ConnectedUs = 19, // f64: monotonic
+  ReceivedUs = 20, // f64: monotonic time of the last byte
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -297,12 +299,12 @@ export const enum Request {
   HeldStart = 16, // i32: first unread byte in the head node
   HeldEnd = 17, // i32: bytes used in the tail node
   HeldBytes = 18, // i32: bytes in the chain
-  OrderNode = 19, // i32: split parent: chain that says which part holds each key
-  NearOffset = 20, // i32: held in the arena of this turn: where
-  NearBytes = 21, // i32: held in the arena of this turn: length, 0 = not
+  NearOffset = 19, // i32: arena offset of a reply held within this turn, -1 = in inline
+  NearBytes = 20, // i32: length of a reply held in the arena or inline, 0 = it is in the held chain
+  Keys = 21, // i32: split parent: keys; its held chain is then two bytes a key, the part that has it
   ArrivedUs = 11, // f64: monotonic; the deadline counts from here
   LinkEnd = 96, // u64: stream offset of the link after the request's last byte
-  Sum = 13, // f64: split parent: running sum
+  Inline = 104, // u8: a short reply held over the turn's end
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,

@@ -1,0 +1,98 @@
+// A turn is a transaction: before a committed row changes, its bytes are kept here; one word commits.
+//
+//   journal:  [offset|bytes|row image] [offset|bytes|row image] …        used ── lane_head.journal_used
+//
+// To change a row: write its image behind the last one, store the new `used`, then change the row in
+// place. To commit: store used = 0. Whoever finds used > 0 in a lane without an owner copies the images
+// back, last first, and the turn never happened; doing so twice is harmless. Nothing of an open turn
+// reaches send(2), so the wire can never be ahead of a row. Why images and not a redo record of new
+// values: docs/adr/0003.
+//
+// What needs no image: bytes and rows that no committed word leads to (behind a chain's end, beyond a
+// list's tail), and counters.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#include "layout.gen.h"
+
+namespace baton {
+
+// Keeps stores in program order: all that a SIGKILL on the same machine can see.
+inline void storeBarrier() { asm volatile("" ::: "memory"); }
+
+class Journal {
+ public:
+  void attach(LaneHead* head, uint8_t* base, uint8_t* lane_base, int32_t capacity) {
+    head_ = head;
+    base_ = base;
+    lane_base_ = lane_base;
+    capacity_ = capacity;
+  }
+
+  // To be called before the first change of a row in a turn; later calls cost one compare.
+  template <class Row>
+  Row& touch(Row& row) {
+    if (row.imaged != head_->turn) {
+      keep(&row, sizeof(Row));
+      row.imaged = head_->turn;
+    }
+    return row;
+  }
+
+  // A row that no committed word leads to needs no image, in this turn or at all.
+  template <class Row>
+  void adopt(Row& row) {
+    row.imaged = head_->turn;
+  }
+
+  // Everything since the last commit becomes true.
+  void commit() {
+    storeBarrier();
+    *const_cast<volatile int32_t*>(&head_->journal_used) = 0;
+    storeBarrier();
+    head_->turn = (head_->turn + 1) & 0x7fffffff;
+  }
+
+  // True when one more receive or plan might not find room: the turn must be sealed first.
+  bool nearlyFull() const { return head_->journal_used > capacity_ - capacity_ / 8; }
+  int32_t used() const { return head_->journal_used; }
+
+  // Puts every row back as it was at the last commit.
+  void rollBack();
+
+ private:
+  struct Entry {
+    uint32_t offset;  // bytes from the lane's extent
+    uint32_t bytes;
+  };
+
+  void keep(const void* row, int32_t bytes) {
+    uint8_t* at = base_ + head_->journal_used;
+    const Entry entry = {static_cast<uint32_t>(static_cast<const uint8_t*>(row) - lane_base_), static_cast<uint32_t>(bytes)};
+    memcpy(at, row, static_cast<size_t>(bytes));
+    memcpy(at + bytes, &entry, sizeof entry);  // behind its image, so that it can be walked last first
+    storeBarrier();
+    *const_cast<volatile int32_t*>(&head_->journal_used) += bytes + static_cast<int32_t>(sizeof entry);
+    storeBarrier();
+  }
+
+  LaneHead* head_ = nullptr;
+  uint8_t* base_ = nullptr;
+  uint8_t* lane_base_ = nullptr;
+  int32_t capacity_ = 0;
+};
+
+inline void Journal::rollBack() {
+  int32_t used = head_->journal_used;
+  while (used > 0) {
+    Entry entry;
+    memcpy(&entry, base_ + used - sizeof entry, sizeof entry);
+    used -= static_cast<int32_t>(entry.bytes + sizeof entry);
+    memcpy(lane_base_ + entry.offset, base_ + used, entry.bytes);
+    storeBarrier();
+    *const_cast<volatile int32_t*>(&head_->journal_used) = used;
+  }
+}
+
+}  // namespace baton

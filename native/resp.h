@@ -1,0 +1,140 @@
+// RESP framing over contiguous bytes: where a request or reply ends, and the few things of a request
+// that routing needs. Knows no sockets and no rows; reads nothing beyond the bytes it is given.
+// Grammar: https://redis.io/docs/reference/protocol-spec (RESP2 and RESP3), texts of errors as Redis'.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+namespace baton {
+
+// Why a request cannot be framed; TypeScript has the text (src/protocol/errors.ts).
+enum ScanError : int32_t {
+  kScanBadMultibulk = -1,  // "invalid multibulk length"
+  kScanBadBulk = -2,  // "invalid bulk length"
+  kScanNoDollar = -3,  // "expected '$'"
+  kScanInlineTooBig = -4,  // "too big inline request"
+  kScanHeaderTooBig = -5,  // "too big mbulk count string"
+  kScanUnbalanced = -6,  // "unbalanced quotes in request"
+};
+
+constexpr int32_t kArgumentsMax = 1024 * 1024;  // Redis' limit of a multibulk
+constexpr int32_t kHeaderMax = 32;  // "*" or "$", a number, CRLF: no honest one is longer
+
+struct RequestView {
+  int32_t bytes;  // of the whole request
+  int32_t argc;  // 0: an empty request, to be passed over as Redis does
+  const uint8_t* name;
+  int32_t name_bytes;
+  const uint8_t* key;  // argument 1, or null
+  int32_t key_bytes;
+};
+
+// Reads "<number>CRLF". Returns the byte after it; null when more bytes are needed; `bad` when it is none.
+inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* value, bool* bad) {
+  const uint8_t* begin = p;
+  const bool negative = p < end && *p == '-';
+  if (negative) ++p;
+  int64_t number = 0;
+  const uint8_t* digits = p;
+  while (p < end && static_cast<uint8_t>(*p - '0') < 10) {
+    number = number * 10 + (*p++ - '0');
+    if (__builtin_expect(p - digits > 18, 0)) {
+      *bad = true;
+      return nullptr;
+    }
+  }
+  if (__builtin_expect(end - p < 2, 0)) {
+    *bad = (p < end && *p != '\r') || end - begin > kHeaderMax;
+    return nullptr;
+  }
+  if (__builtin_expect(p[0] != '\r' || p[1] != '\n' || p == digits, 0)) {
+    *bad = true;
+    return nullptr;
+  }
+  *value = negative ? -number : number;
+  return p + 2;
+}
+
+// Frames one multibulk request ("*…"). Returns its length, 0 when it is not whole, or a ScanError.
+inline int32_t scanMultibulk(const uint8_t* bytes, int32_t count, int64_t bulk_max, RequestView* view) {
+  const uint8_t* end = bytes + count;
+  int64_t argc;
+  bool bad = false;
+  const uint8_t* p = readNumber(bytes + 1, end, &argc, &bad);
+  if (p == nullptr) return bad ? kScanBadMultibulk : 0;
+  if (__builtin_expect(argc > kArgumentsMax, 0)) return kScanBadMultibulk;
+  view->key = nullptr;
+  view->key_bytes = 0;
+  view->argc = argc < 0 ? 0 : static_cast<int32_t>(argc);
+  for (int64_t i = 0; i < argc; ++i) {
+    if (p >= end) return 0;
+    if (__builtin_expect(*p != '$', 0)) return kScanNoDollar;
+    int64_t length;
+    p = readNumber(p + 1, end, &length, &bad);
+    if (p == nullptr) return bad ? kScanBadBulk : 0;
+    if (__builtin_expect(length < 0 || length > bulk_max, 0)) return kScanBadBulk;
+    if (end - p < length + 2) return 0;
+    if (i == 0) {
+      view->name = p;
+      view->name_bytes = static_cast<int32_t>(length);
+    } else if (i == 1) {
+      view->key = p;
+      view->key_bytes = static_cast<int32_t>(length);
+    }
+    p += length + 2;
+  }
+  view->bytes = static_cast<int32_t>(p - bytes);
+  return view->bytes;
+}
+
+// Frames one whole reply of any RESP2 or RESP3 type. Returns its length, 0 when it is not whole, -1 when
+// it is no RESP. Nested aggregates need no stack: what matters is how many elements are still to come.
+inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
+  const uint8_t* p = bytes;
+  const uint8_t* end = bytes + count;
+  int64_t left = 1;
+  bool bad = false;
+  while (left > 0) {
+    if (p >= end) return 0;
+    int64_t number;
+    switch (*p) {
+      case '+': case '-': case ':': case ',': case '#': case '(': case '_': {
+        const auto* newline = static_cast<const uint8_t*>(memchr(p, '\n', static_cast<size_t>(end - p)));
+        if (newline == nullptr) return 0;
+        p = newline + 1;
+        --left;
+        break;
+      }
+      case '$': case '=': case '!':
+        p = readNumber(p + 1, end, &number, &bad);
+        if (p == nullptr) return bad ? -1 : 0;
+        if (number >= 0) {
+          if (end - p < number + 2) return 0;
+          p += number + 2;
+        }
+        --left;
+        break;
+      case '*': case '~': case '>':
+        p = readNumber(p + 1, end, &number, &bad);
+        if (p == nullptr) return bad ? -1 : 0;
+        left += number > 0 ? number - 1 : -1;
+        break;
+      case '%':
+        p = readNumber(p + 1, end, &number, &bad);
+        if (p == nullptr) return bad ? -1 : 0;
+        left += number > 0 ? 2 * number - 1 : -1;
+        break;
+      case '|':  // attributes precede the element they belong to and do not count as one
+        p = readNumber(p + 1, end, &number, &bad);
+        if (p == nullptr) return bad ? -1 : 0;
+        left += number > 0 ? 2 * number : 0;
+        break;
+      default:
+        return -1;
+    }
+    if (__builtin_expect(left > (int64_t{1} << 40), 0)) return -1;
+  }
+  return static_cast<int32_t>(p - bytes);
+}
+
+}  // namespace baton

@@ -1,0 +1,141 @@
+#include "unit-pool.h"
+
+#include <algorithm>
+
+namespace baton {
+
+namespace {
+constexpr uint64_t kAllFree = ~uint64_t{0};
+}
+
+void UnitPool::attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base, int32_t unit_bytes,
+                      int32_t lane, Superblock* superblock) {
+  batches_ = batches;
+  count_ = count;
+  unit_base_ = unit_base;
+  unit_bytes_ = unit_bytes;
+  lane_ = lane;
+  superblock_ = superblock;
+  for (int32_t i = 0; i < count; ++i) {
+    Batch& batch = batches[i];
+    if (batch.owner != lane + 1) continue;
+    const int32_t free = __builtin_popcountll(batch.free);
+    available_ += free;
+    used_ += kBatchUnits - free - (i == 0 ? 1 : 0);  // unit 0 is nobody's
+    if (free > 0) open_.push_back(i);
+    if (batch.free == kAllFree) ++free_batches_;
+    batch.class_ = unit_class;
+  }
+}
+
+bool UnitPool::nextBatch() {
+  if (open_.empty() && !takeBatch()) return false;
+  current_ = open_.back();
+  open_.pop_back();
+  if (batches_[current_].free == kAllFree) --free_batches_;
+  return true;
+}
+
+bool UnitPool::grow(int32_t units) {
+  while (available_ < units) {
+    if (!takeBatch()) return false;
+  }
+  return true;
+}
+
+// Claims a batch nobody owns and backs it with memory. Unit 0 is never handed out: 0 means none.
+bool UnitPool::takeBatch() {
+  const double bytes = static_cast<double>(kBatchUnits) * unit_bytes_;
+  if (!charge(bytes)) return false;
+  for (int32_t i = 0; i < count_; ++i) {
+    const int32_t index = cursor_;
+    cursor_ = cursor_ + 1 == count_ ? 0 : cursor_ + 1;
+    Batch& batch = batches_[index];
+    int32_t nobody = 0;
+    if (batch.owner != 0 || !__atomic_compare_exchange_n(&batch.owner, &nobody, lane_ + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
+    const uint64_t offset = unit_base_ + static_cast<uint64_t>(index) * kBatchUnits * unit_bytes_;
+    if (segment.grow(offset, static_cast<uint64_t>(bytes)) < 0) {
+      __atomic_store_n(&batch.owner, 0, __ATOMIC_RELEASE);
+      break;
+    }
+    batch.free = index == 0 ? kAllFree - 1 : kAllFree;
+    available_ += __builtin_popcountll(batch.free);
+    if (batch.free == kAllFree) ++free_batches_;
+    open_.push_back(index);
+    return true;
+  }
+  charge(-bytes);
+  return false;
+}
+
+// Books memory against shm_max; false when it would be exceeded.
+bool UnitPool::charge(double bytes) {
+  double now;
+  __atomic_load(&superblock_->pool_bytes, &now, __ATOMIC_RELAXED);
+  for (;;) {
+    double next = now + bytes;
+    if (bytes > 0 && next > superblock_->pool_bytes_max) return false;
+    if (__atomic_compare_exchange(&superblock_->pool_bytes, &now, &next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return true;
+  }
+}
+
+void UnitPool::settle() {
+  if (given_.empty()) return;
+  for (const int32_t unit : given_) {
+    const int32_t index = unit / kBatchUnits;
+    Batch& batch = batches_[index];
+    const bool was_full = batch.free == 0;
+    batch.free |= uint64_t{1} << (unit % kBatchUnits);
+    if (was_full) open_.push_back(index);
+    if (batch.free == kAllFree && index != current_) ++free_batches_;
+  }
+  const auto count = static_cast<int32_t>(given_.size());
+  available_ += count;
+  used_ -= count;
+  given_.clear();
+  if (free_batches_ > 2 * kSpareBatches) {
+    for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches;) {
+      if (batches_[open_[i]].free != kAllFree) {
+        ++i;
+        continue;
+      }
+      release(open_[i]);
+      open_[i] = open_.back();
+      open_.pop_back();
+    }
+  }
+}
+
+void UnitPool::release(int32_t index) {
+  Batch& batch = batches_[index];
+  segment.release(unit_base_ + static_cast<uint64_t>(index) * kBatchUnits * unit_bytes_, static_cast<uint64_t>(kBatchUnits) * unit_bytes_);
+  available_ -= kBatchUnits;
+  --free_batches_;
+  cursor_ = std::min(cursor_, index);
+  charge(-static_cast<double>(kBatchUnits) * unit_bytes_);
+  __atomic_store_n(&batch.owner, 0, __ATOMIC_RELEASE);
+}
+
+void UnitPool::releaseAll() {
+  for (int32_t i = 0; i < count_; ++i) {
+    if (batches_[i].owner == lane_ + 1) release(i);
+  }
+  open_.clear();
+  given_.clear();
+  current_ = -1;
+  available_ = used_ = free_batches_ = 0;
+}
+
+int32_t UnitPool::compare(const std::vector<bool>& reachable) const {
+  int32_t wrong = 0;
+  for (int32_t i = 0; i < count_; ++i) {
+    if (batches_[i].owner != lane_ + 1) continue;
+    for (int32_t bit = i == 0 ? 1 : 0; bit < kBatchUnits; ++bit) {
+      const bool free = (batches_[i].free >> bit & 1) != 0;
+      if (free == reachable[static_cast<size_t>(i * kBatchUnits + bit)]) ++wrong;
+    }
+  }
+  return wrong;
+}
+
+}  // namespace baton

@@ -1,0 +1,80 @@
+// Nodes and chunks, taken in batches of 64 by lanes and one by one within a lane.
+//
+//   batch table:  [owner lane | class | free bits 63..0]  one row per 64 units of a class
+//
+// A batch belongs to one lane (owner, changed by compare and swap) or to nobody. Its owner takes and
+// frees units with plain stores to the free bits. Units freed in a turn stay as they are until the turn
+// is committed: space freed in an open turn is not space, because a roll back would need it again.
+// A batch that is wholly free goes back to the instance, and its memory to the system, when the lane
+// holds more than it needs. After a crash the bits are rebuilt from the rows that lead to units.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "layout.gen.h"
+#include "segment.h"
+
+namespace baton {
+
+class UnitPool {
+ public:
+  static constexpr int32_t kBatchUnits = 64;
+  static constexpr int32_t kSpareBatches = 8;  // wholly free batches a lane keeps to itself
+
+  void attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base, int32_t unit_bytes, int32_t lane,
+              Superblock* superblock);
+
+  // A unit's row, 0 when shm_max or /dev/shm is exhausted. The caller owns it from now on.
+  int32_t take() {
+    if (current_ < 0 && !nextBatch()) return 0;
+    Batch& batch = batches_[current_];
+    const int32_t bit = __builtin_ctzll(batch.free);
+    batch.free &= batch.free - 1;
+    --available_;
+    ++used_;
+    const int32_t unit = current_ * kBatchUnits + bit;
+    if (batch.free == 0) current_ = -1;
+    return unit;
+  }
+
+  // Frees at the next commit.
+  void give(int32_t unit) { given_.push_back(unit); }
+
+  // What was given back becomes space; to be called after a commit.
+  void settle();
+
+  // True when `units` can be taken without failing.
+  bool reserve(int32_t units) { return available_ >= units || grow(units); }
+
+  int32_t used() const { return used_ - static_cast<int32_t>(given_.size()); }
+  int32_t available() const { return available_; }
+
+  // Units marked as reachable against the free bits; returns how many differ.
+  int32_t compare(const std::vector<bool>& reachable) const;
+  int32_t capacity() const { return count_ * kBatchUnits; }
+  // Gives every batch back: a clean end of the lane.
+  void releaseAll();
+
+ private:
+  bool nextBatch();
+  bool grow(int32_t units);
+  bool takeBatch();
+  void release(int32_t batch);
+  bool charge(double bytes);
+
+  Batch* batches_ = nullptr;
+  int32_t count_ = 0;
+  int32_t unit_bytes_ = 0;
+  uint64_t unit_base_ = 0;
+  int32_t lane_ = 0;
+  Superblock* superblock_ = nullptr;
+  int32_t current_ = -1;  // batch that units are taken from
+  int32_t cursor_ = 0;  // where the search for a batch nobody owns begins
+  int32_t available_ = 0;
+  int32_t used_ = 0;
+  int32_t free_batches_ = 0;  // wholly free ones in open_
+  std::vector<int32_t> open_;  // batches with free units, not current
+  std::vector<int32_t> given_;
+};
+
+}  // namespace baton
