@@ -1,0 +1,258 @@
+/**
+ * Baton itself, started as an operator would: bin/baton -c CONF -p PIDFILE, in the foreground.
+ *
+ *   const baton = await Baton.start(t, { servers: [redis], pool: { distribution: 'modula' } });
+ *   const client = await baton.client();
+ *
+ * Every instance is stopped at the end of its test, and the stop is a test of its own: exit code 0,
+ * no process left, no shared memory, no socket file, no pid file.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { spawnChild } from './children.js';
+import { Client } from './client.js';
+import { fullConf, type Directives } from './conf.js';
+import { freePort } from './free-port.js';
+import { childrenOf, isAlive, sharedMemoryOf, titleOf, treeOf } from './processes.js';
+import type { Scope } from './scope.js';
+import { scratch } from './scratch.js';
+import { Hopeless, waitFor, within } from './wait-for.js';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url)); // from dist/test/support
+const START_TRIES = 3;
+const START_PATIENCE_MS = 20_000;
+const STOP_PATIENCE_MS = 15_000;
+
+/** Anything with a line for the `servers` list. */
+export interface Server {
+  readonly entry: string;
+}
+
+export interface BatonOptions {
+  readonly global?: Directives;
+  readonly pool?: Directives;               // of the one pool, named "alpha"
+  readonly servers?: readonly (Server | string)[];
+  readonly pools?: { [name: string]: Directives }; // further pools, complete but for `listen`
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+export interface Stats {
+  [pool: string]: unknown;
+}
+
+export class Baton {
+  #child: ChildProcess | null = null;
+  #output = '';
+  #memory: string[] = [];
+  #exit: { code: number | null; signal: NodeJS.Signals | null } | null = null;
+
+  private constructor(
+    readonly scope: Scope,
+    readonly options: BatonOptions,
+    readonly directory: string,
+    readonly ports: Readonly<Record<string, number>>, // pool name → port
+    readonly statsPort: number,
+    readonly metricsPort: number,
+  ) {}
+
+  static async start(scope: Scope, options: BatonOptions): Promise<Baton> {
+    for (let tries = 1; ; tries += 1) {
+      const ports: Record<string, number> = {};
+      const names = [...(options.servers === undefined ? [] : ['alpha']),
+        ...Object.keys(options.pools ?? {})];
+      for (const name of names) ports[name] = await freePort();
+      const baton = new Baton(scope, options, scratch(scope), ports,
+        await freePort(), await freePort());
+      try {
+        await baton.#up();
+        scope.teardown(() => baton.stop());
+        return baton;
+      } catch (error) {
+        await baton.#kill();
+        if (tries === START_TRIES || !/address already in use|EADDRINUSE/i.test(baton.#output)) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /** The port of the first pool. */
+  get port(): number {
+    return Object.values(this.ports)[0]!;
+  }
+
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error('Baton is not running');
+    return this.#child.pid;
+  }
+
+  get confFile(): string {
+    return join(this.directory, 'baton.yml');
+  }
+
+  get pidFile(): string {
+    return join(this.directory, 'baton.pid');
+  }
+
+  /** Everything written so far to standard output and standard error. */
+  get log(): string {
+    return this.#output;
+  }
+
+  /** Pids of the workers, in the order of their lanes. */
+  workers(): number[] {
+    const number = (pid: number): number => Number(/\d+$/.exec(titleOf(pid))?.[0] ?? -1);
+    return childrenOf(this.pid)
+      .filter((pid) => titleOf(pid).startsWith('baton: worker process'))
+      .sort((a, b) => number(a) - number(b));
+  }
+
+  client(address: number | string = this.port): Promise<Client> {
+    return Client.open(this.scope, address);
+  }
+
+  /** twemproxy's statistics as JSON. */
+  async stats(): Promise<Stats> {
+    const text = await within('the statistics', new Promise<string>((resolve, reject) => {
+      const socket = connect(this.statsPort, '127.0.0.1');
+      let received = '';
+      socket.on('data', (bytes) => { received += bytes.toString(); });
+      socket.on('end', () => resolve(received));
+      socket.on('error', reject);
+    }));
+    return JSON.parse(text) as Stats;
+  }
+
+  /** Prometheus' text format, whole. */
+  metricsText(): Promise<string> {
+    return within('the metrics', new Promise<string>((resolve, reject) => {
+      get({ host: '127.0.0.1', port: this.metricsPort, path: '/metrics' }, (response) => {
+        let received = '';
+        response.on('data', (bytes: Buffer) => { received += bytes.toString(); });
+        response.on('end', () => resolve(received));
+      }).on('error', reject);
+    }));
+  }
+
+  /** All samples: name with labels as printed → value. */
+  async metrics(): Promise<Map<string, number>> {
+    const samples = new Map<string, number>();
+    for (const line of (await this.metricsText()).split('\n')) {
+      const sample = /^([^#\s]\S*?(?:\{.*\})?) (\S+)/.exec(line);
+      if (sample !== null) samples.set(sample[1]!, Number(sample[2]));
+    }
+    return samples;
+  }
+
+  /** Sum of all samples of a name whose labels contain each of the given texts. */
+  async metric(name: string, ...labels: string[]): Promise<number> {
+    let sum = Number.NaN;
+    for (const [sample, value] of await this.metrics()) {
+      const isIt = sample === name || sample.startsWith(`${name}{`);
+      if (!isIt || !labels.every((label) => sample.includes(label))) continue;
+      sum = Number.isNaN(sum) ? value : sum + value;
+    }
+    return sum;
+  }
+
+  /** Waits until the log holds a line that matches. */
+  async logged(pattern: RegExp, patienceMs?: number): Promise<string> {
+    return waitFor(`a log line like ${pattern}; the log:\n${this.#output.slice(-2000)}`,
+      () => this.#output.split('\n').find((line) => pattern.test(line)), patienceMs);
+  }
+
+  /** Stops by a signal and checks that nothing is left. Does nothing the second time. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const child = this.#child;
+    if (child === null) return;
+    const pids = this.#exit === null ? [this.pid, ...treeOf(this.pid)] : [this.pid];
+    if (this.#exit === null) child.kill(signal);
+    try {
+      await waitFor('Baton to end', () => this.#exit, STOP_PATIENCE_MS);
+    } finally {
+      await this.#kill();
+    }
+    this.#child = null;
+    const left = [
+      ...pids.filter(isAlive).map((pid) => `process ${pid} (${titleOf(pid)})`),
+      ...[...this.#memory, this.pidFile, ...this.#sockets()].filter(existsSync),
+    ];
+    const { code, signal: died } = this.#exit!;
+    if (code === 0 && left.length === 0) return;
+    throw new Error(`Baton ended with ${died ?? code} and left [${left.join(', ')}]; its log:\n`
+      + this.#output.slice(-4000));
+  }
+
+  #sockets(): string[] {
+    const pools = [this.options.pool ?? {}, ...Object.values(this.options.pools ?? {})];
+    return pools.map((pool) => String(pool.listen ?? '').split(' ')[0]!)
+      .filter((path) => path.startsWith('/'));
+  }
+
+  async #up(): Promise<void> {
+    writeFileSync(this.confFile, this.#conf());
+    const child = spawnChild(process.env.BATON_STANDIN ?? join(root, 'bin/baton'), ['-c', this.confFile, '-p', this.pidFile], {
+      cwd: this.directory, env: { ...process.env, ...this.options.environment },
+    });
+    this.#child = child;
+    const collect = (bytes: Buffer): void => { this.#output += bytes.toString(); };
+    child.stdout!.on('data', collect);
+    child.stderr!.on('data', collect);
+    child.once('exit', (code, signal) => { this.#exit = { code, signal }; });
+    child.once('error', (error) => { this.#output += error.message; });
+    await waitFor('Baton to accept clients', () => this.#accepts(), START_PATIENCE_MS);
+    this.#memory = sharedMemoryOf(this.pid);
+  }
+
+  async #accepts(): Promise<boolean> {
+    if (this.#exit !== null) throw new Hopeless(`Baton ended: ${this.#output.slice(-2000)}`);
+    const workers = Number(this.options.global?.worker_processes ?? 1);
+    if (this.workers().length < workers || !existsSync(this.pidFile)) return false;
+    for (const port of Object.values(this.ports)) await this.#ping(port);
+    return true;
+  }
+
+  /** Any answer will do: with redis_auth it is an error. */
+  async #ping(port: number): Promise<void> {
+    const scope = { teardown: (): void => {} };
+    const client = await Client.open(scope, port);
+    try {
+      await client.command('PING');
+    } finally {
+      client.destroy();
+    }
+  }
+
+  #conf(): string {
+    const { global, pool, servers, pools } = this.options;
+    const entries = servers?.map((server) => typeof server === 'string' ? server : server.entry);
+    const alpha = entries === undefined ? {} : {
+      alpha: { listen: `127.0.0.1:${this.ports.alpha}`, redis: true, ...pool, servers: entries },
+    };
+    const others = Object.fromEntries(Object.entries(pools ?? {}).map(([name, directives]) =>
+      [name, { listen: `127.0.0.1:${this.ports[name]}`, redis: true, ...directives }]));
+    return fullConf({
+      worker_processes: 1, stats: `127.0.0.1:${this.statsPort}`,
+      metrics: `127.0.0.1:${this.metricsPort}`, ...global,
+    }, { ...alpha, ...others });
+  }
+
+  async #kill(): Promise<void> {
+    const child = this.#child;
+    if (child?.pid === undefined || this.#exit !== null) return;
+    const pids = treeOf(child.pid);
+    child.kill('SIGKILL');
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // it ended with its master, as it should
+      }
+    }
+    await waitFor('the killed master to be gone', () => this.#exit);
+  }
+}
