@@ -12,7 +12,6 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { getSystemErrorMessage } from './system-error.js';
 import { NAME_MAX_BYTES, Wrong } from './addresses.js';
 import type { PoolDraft, ScopeDraft } from './check.js';
 import { checkAddresses, checkPool } from './check.js';
@@ -24,6 +23,7 @@ import { ConfigError, quoted, Remarks } from './remarks.js';
 import type {
   GlobalSettings, Lines, PoolSettings, ServerSettings, Settings,
 } from './settings.js';
+import { getSystemErrorMessage } from './system-error.js';
 import type { ListType, ScalarType } from './value-types.js';
 import { allowedBy } from './value-types.js';
 import type {
@@ -129,7 +129,7 @@ class Loader {
 
   #readFlat(root: WrittenMap): Drafts {
     const global = this.#readScope('global', null);
-    if (root.entries.length === 0) {
+    if (root.entries.length === 0 && root.isWhole) {
       this.#mistakes.add(root.place, 'configuration', `is empty, allowed: ${FILE_FORM}`);
     }
     return { global, pools: this.#readPools(root.entries) };
@@ -161,9 +161,10 @@ class Loader {
   #readPoolsEntry(entry: WrittenEntry): PoolDraft[] {
     if (entry.value.kind === 'broken') return [];
     const body = this.#bodyOf(entry);
-    if (body === null || body.entries.length > 0) return this.#readPools(body?.entries ?? []);
-    this.#mistakes.add(entry.place, 'pools', 'has no pools, allowed: at least one');
-    return [];
+    if (body?.entries.length === 0 && body.isWhole) {
+      this.#mistakes.add(entry.place, 'pools', 'has no pools, allowed: at least one');
+    }
+    return this.#readPools(body?.entries ?? []);
   }
 
   #readPools(entries: readonly WrittenEntry[]): PoolDraft[] {
@@ -182,13 +183,11 @@ class Loader {
       this.#mistakes.add(place, quoted(key), `is not a pool name, ${allowed}`);
       return null;
     }
-    const isScalar = value.kind === 'scalar';
-    const directive = isScalar ? findDirective('pool', key) : undefined;
-    if (directive !== undefined) {
+    if (value.kind !== 'map' && findDirective('pool', key) !== undefined) {
       this.#mistakes.add(place, key, 'stands outside of any pool, allowed: inside of one');
       return null;
     }
-    if (isScalar && value.isAbsent) {
+    if (value.kind === 'scalar' && value.isAbsent) {
       this.#mistakes.add(place, key, 'is a pool without directives, allowed: "listen", "redis", ' +
         '"servers" and more, each indented');
       return null;
@@ -204,7 +203,7 @@ class Loader {
     if (value.kind === 'map') return value;
     if (value.kind === 'broken') return null;
     if (value.kind === 'scalar' && value.isAbsent) {
-      return { kind: 'map', place, isFlow: false, entries: [] };
+      return { kind: 'map', place, isFlow: false, isWhole: true, entries: [] };
     }
     const what = value.kind === 'list' ? 'a list' : 'one value';
     this.#mistakes.add(value.place, key, `is ${what}, allowed: indented "directive: value" lines`);

@@ -1,6 +1,7 @@
 /**
  * "Did you mean ...?": the known word nearest to a mistyped one.
- * Distance counts inserted, removed, replaced and swapped letters; a word may be off by a third.
+ * Distance counts inserted, removed, replaced and swapped letters; a word may be off by a third,
+ * or be the beginning of the one that was meant.
  */
 
 /** ` (did you mean "word"?)` with its leading blank, or nothing when no word is near. */
@@ -9,7 +10,9 @@ export function didYouMean(word: string, known: Iterable<string>): string {
   let best = '';
   let bestDistance = Math.max(1, Math.floor(folded.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = distanceBetween(folded, fold(candidate));
+    const other = fold(candidate);
+    const isBeginning = folded.length >= 3 && other.startsWith(folded);
+    const distance = isBeginning ? 1 : distanceBetween(folded, other);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;

@@ -41,6 +41,6 @@ const PLAIN = /^[A-Za-z0-9/_][A-Za-z0-9/_.,+-]*(?:[ :][A-Za-z0-9/_.,+-]+)*$/;
 /** A scalar that is read as exactly this text, on one line: plain when safe, else quoted. */
 export function quoteYaml(text: string): string {
   if (PLAIN.test(text)) return text;
-  return JSON.stringify(text).replace(/[\u007f-\u00a0\u2028\u2029\ufeff\ufffe\uffff\ue0f1\ue0f2]/g,
+  return JSON.stringify(text).replace(/[\u007f-\u00a0\u2028\u2029\ufeff\ufffe\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

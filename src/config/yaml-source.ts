@@ -37,6 +37,7 @@ export interface WrittenMap {
   readonly kind: 'map';
   readonly place: Place;
   readonly isFlow: boolean;
+  readonly isWhole: boolean;               // false: an entry was refused, and its mistake told
   readonly entries: readonly WrittenEntry[];
 }
 
@@ -53,20 +54,32 @@ export type Written = WrittenScalar | WrittenList | WrittenMap | WrittenBroken;
  * looks, so that positions stay true.
  */
 const BARE_IPV6 = /^([ \t]*(?:-[ \t]+|[a-z_]+:[ \t]+))\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\](?=:\d)/gm;
-const OPEN = '\uE0F1';
-const CLOSE = '\uE0F2';
+const PRIVATE_CHARACTERS = 0xe000;
+
+/** Two characters that the text neither contains nor can make by an escape. */
+function unusedCharacters(text: string): [open: string, close: string] {
+  const unused: string[] = [];
+  const lower = text.toLowerCase();
+  for (let code = PRIVATE_CHARACTERS; unused.length < 2; code++) {
+    const character = String.fromCharCode(code);
+    if (!text.includes(character) && !lower.includes(code.toString(16))) unused.push(character);
+  }
+  return [unused[0], unused[1]];
+}
 
 /**
  * Reads one document. Returns null when there is nothing to look at: the text is empty, or its
  * syntax is broken (reported to `mistakes`).
  */
 export function readYaml(text: string, mistakes: Remarks): Written | null {
-  const source = text.replace(/^\uFEFF/, '').replace(BARE_IPV6, `$1${OPEN}$2${CLOSE}`);
+  const brackets = unusedCharacters(text);
+  const [open, close] = brackets;
+  const source = text.replace(/^\uFEFF/, '').replace(BARE_IPV6, `$1${open}$2${close}`);
   const lineCounter = new LineCounter();
   const document = parseDocument(source, {
     schema: 'failsafe', uniqueKeys: false, prettyErrors: false, lineCounter,
   });
-  const reader = new Reader(source, lineCounter, mistakes);
+  const reader = new Reader(source, brackets, lineCounter, mistakes);
   let lastLine = 0;
   for (const error of document.errors) {
     const place = reader.placeAt(error.pos[0]);
@@ -84,17 +97,28 @@ function syntaxMessage(code: string, message: string): string {
   if (code === 'BLOCK_AS_IMPLICIT_KEY') {
     return 'a second "key: value" on one line, allowed: one (quote a value that contains ": ")';
   }
+  if (message.startsWith('Implicit map keys need to be followed')) {
+    return 'a name without a colon, allowed: "directive: value"';
+  }
+  if (/^Missing closing ["']quote/.test(message)) {
+    return 'a quote opened before is not closed, allowed: quotes in pairs';
+  }
   const lower = message.charAt(0).toLowerCase() + message.slice(1).replaceAll('\n', ' ');
   return `${lower}, allowed: valid YAML`;
 }
 
 class Reader {
   readonly #source: string;
+  readonly #brackets: readonly [open: string, close: string];
   readonly #lineCounter: LineCounter;
   readonly #mistakes: Remarks;
 
-  constructor(source: string, lineCounter: LineCounter, mistakes: Remarks) {
+  constructor(
+    source: string, brackets: readonly [string, string], lineCounter: LineCounter,
+    mistakes: Remarks,
+  ) {
     this.#source = source;
+    this.#brackets = brackets;
     this.#lineCounter = lineCounter;
     this.#mistakes = mistakes;
   }
@@ -141,7 +165,7 @@ class Reader {
   }
 
   #readScalar(node: Scalar<string>, offset: number, place: Place): WrittenScalar {
-    const text = withBrackets(node.value);
+    const text = this.#withBrackets(node.value);
     const isPlain = node.type === 'PLAIN';
     const start = isPlain ? offset : offset + 1;
     const isVerbatim = this.#source.startsWith(node.value, start);
@@ -156,10 +180,14 @@ class Reader {
 
   #readMap(node: YAMLMap, place: Place): WrittenMap {
     const entries: WrittenEntry[] = [];
+    let isWhole = true;
     const firstLines = new Map<string, number>();
     for (const pair of node.items) {
       const entry = this.#readEntry(pair.key as Node, pair.value as Node | null);
-      if (entry === null) continue;
+      if (entry === null) {
+        isWhole = false;
+        continue;
+      }
       const firstLine = firstLines.get(entry.key);
       if (firstLine !== undefined) {
         this.#mistakes.add(entry.place, entry.key,
@@ -169,7 +197,7 @@ class Reader {
       firstLines.set(entry.key, entry.place.line);
       entries.push(entry);
     }
-    return { kind: 'map', place, isFlow: node.flow === true, entries };
+    return { kind: 'map', place, isFlow: node.flow === true, isWhole, entries };
   }
 
   #readEntry(key: Node, value: Node | null): WrittenEntry | null {
@@ -179,8 +207,8 @@ class Reader {
       this.#mistakes.add(place, 'configuration', 'this key is not a name, allowed: plain names');
       return null;
     }
-    const name = withBrackets(key.value);
-    if (name === '<<') {
+    const name = this.#withBrackets(key.value);
+    if (name === '<<' && key.type === 'PLAIN') {
       this.#mistakes.add(place, name, 'merge keys are not known, allowed: the directives in full');
       return null;
     }
@@ -189,8 +217,9 @@ class Reader {
       { kind: 'scalar', place, text: '', isAbsent: true, placeOf: () => place };
     return { key: name, place, value: value === null ? nothing : this.read(value, name) };
   }
-}
 
-function withBrackets(text: string): string {
-  return text.replaceAll(OPEN, '[').replaceAll(CLOSE, ']');
+  #withBrackets(text: string): string {
+    const [open, close] = this.#brackets;
+    return text.replaceAll(open, '[').replaceAll(close, ']');
+  }
 }
