@@ -3,7 +3,7 @@
  * Where Redis knows the mistake, its words are used to the letter: client libraries compare them.
  */
 import { Refusal } from './command.js';
-import { NO_COMMAND, commands, refusalOf, resolveCommand } from './command-table.js';
+import { commands, refusalOf } from './command-table.js';
 import { latin1Of } from './reply.js';
 import { integerOf } from './text.js';
 
@@ -11,8 +11,8 @@ export const SYNTAX_ERROR = 'ERR syntax error';
 export const NOT_AN_INTEGER = 'ERR value is not an integer or out of range';
 export const NOAUTH = 'NOAUTH Authentication required.';
 export const NOAUTH_HELLO = 'NOAUTH HELLO must be called with the client already authenticated, ' +
-  'otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client ' +
-  'and select the RESP protocol version at the same time';
+  'otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and ' +
+  'select the RESP protocol version at the same time';
 export const WRONGPASS = 'WRONGPASS invalid username-password pair or user is disabled.';
 export const NO_PASSWORD_SET = 'ERR AUTH <password> called without any password configured for ' +
   'the default user. Are you sure your configuration is correct?';
@@ -66,6 +66,12 @@ export function refusedOptionError(id: number, option: string, refusal: Refusal)
     reasonOf(refusal);
 }
 
+/** ERR command 'eval' is not supported by Baton without a key: … */
+export function noKeyError(id: number): string {
+  return `ERR command '${commands[id].name}' is not supported by Baton without a key: ` +
+    'no server can be chosen';
+}
+
 function reasonOf(refusal: Refusal): string {
   switch (refusal) {
     case Refusal.Blocks: return 'it blocks the connection that all clients share';
@@ -80,10 +86,9 @@ function reasonOf(refusal: Refusal): string {
 }
 
 /** What Redis answers when keysOf found the arguments of a command with keys to be wrong. */
-export function keyFaultError(args: ArrayLike<Uint8Array>): string {
-  const id = resolveCommand(args);
-  const countAt = id === NO_COMMAND ? -1 : (commands[id].specs.find((s) => s.counted)?.index ?? -1);
-  if (countAt < 0 || countAt >= args.length) return SYNTAX_ERROR;
+export function keyFaultError(id: number, args: ArrayLike<Uint8Array>): string {
+  const countAt = commands[id].specs.find((spec) => spec.counted)?.index;
+  if (countAt === undefined || countAt >= args.length) return SYNTAX_ERROR;
   const { name, group } = commands[id];
   const count = integerOf(args[countAt]);
   const wantsPositive = name.endsWith('mpop') || name === 'sintercard';

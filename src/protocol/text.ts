@@ -24,6 +24,11 @@ export function integerOf(bytes: Uint8Array): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }
 
+/** Whether the bytes may be a client's name: printable ASCII without blanks, or nothing. */
+export function isClientWord(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte > 0x20 && byte < 0x7f);
+}
+
 /**
  * Whether `text` matches the glob `pattern`: `*`, `?`, `[a-z]`, `[^a]`, `\` takes the next
  * character literally. Letters match in any case when `ignoreCase` is set.

@@ -138,8 +138,9 @@ void t.test('faults are answered in the words of Redis', async (t) => {
     zmpop 5 a min,xread foo a b c,xread count 1 a,xreadgroup group g c count 1 a b`;
   for (const line of lines.split(/,|\n\s+/)) {
     const args = argsOf(line);
-    t.equal(keysOf(resolveCommand(args), args), null, line);
-    t.equal(`-${keyFaultError(args)}\r\n`, (await connection.ask(...args)).toString(), line);
+    const id = resolveCommand(args);
+    t.equal(keysOf(id, args), null, line);
+    t.equal(`-${keyFaultError(id, args)}\r\n`, (await connection.ask(...args)).toString(), line);
   }
   connection.close();
 });
