@@ -7,11 +7,13 @@
  *
  * Debian's packages start their daemons when installed. Here they may not: a policy-rc.d that says
  * no stands while apt-get runs (ours only if the machine has none) and goes whatever happens.
+ *
+ * As a program: node scripts/setup.mjs start|test|bench.
  */
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, isBuilt } from './build.mjs';
-import { Refusal, npmCli, root, run, say, which } from './run.mjs';
+import { Refusal, asProgram, npmCli, root, run, say, which } from './run.mjs';
 
 /** Program -> the Debian package that has it, and how to see that it is there. */
 const PROGRAMS = {
@@ -152,3 +154,13 @@ async function refuseAllMissing(programs, dev) {
   }
   if (complaints.length > 0) throw new Refusal(complaints.join('\nbaton: '));
 }
+
+const PROGRAMS_FOR = { start: START_PROGRAMS, test: TEST_PROGRAMS, bench: BENCH_PROGRAMS };
+
+await asProgram(import.meta.url, async ([purpose = 'start', ...rest]) => {
+  const programs = PROGRAMS_FOR[purpose];
+  if (programs === undefined || rest.length > 0) {
+    throw new Refusal(`usage: node scripts/setup.mjs ${Object.keys(PROGRAMS_FOR).join('|')}`);
+  }
+  await setup({ programs, dev: purpose !== 'start' });
+});
