@@ -29,6 +29,8 @@ export interface CounterViews {
 export interface CounterPlan {
   readonly tableBase: readonly number[]; // by TableNumber, bytes; lane tables: within the extent
   readonly capacities: { readonly pools: number; readonly commands: number };
+  readonly sharedBytes: number; // instance tables
+  readonly laneBytes: number; // one lane's extent
 }
 
 /** Settings of pools satisfy this. */
