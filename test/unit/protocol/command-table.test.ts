@@ -14,7 +14,10 @@ import { refusalError } from '../../../src/protocol/errors.js';
 import { decodeReply } from './decode-reply.js';
 import { RedisServer, argsOf } from './redis-server.js';
 
-type Facts = [string, number, string[], number, number, number, string[], string[], unknown, Facts[]];
+/** One element of the reply to COMMAND; the last but one are key specs, then subcommands. */
+type Facts = [
+  string, number, string[], number, number, number, string[], string[], unknown, Facts[],
+];
 
 /** What Redis 7.2 has and the server of Debian 12 (7.0) has not. */
 const NEWER_THAN_7_0 = ['client|no-touch', 'client|setinfo', 'cluster|myshardid', 'waitaof'];
@@ -78,7 +81,8 @@ void t.test('every command is decided, and decided only once', async (t) => {
     t.equal(needsArgs[id] === 0, plan === Plan.Plain && firstKeyOf[id] === 1, `${name}: needsArgs`);
     if (plan !== Plan.Refused) continue;
     const text = refusalError(id);
-    t.match(text, refusal === Refusal.Cluster ? /cluster support disabled/ : name.replace('|', ' '));
+    const isCluster = refusal === Refusal.Cluster;
+    t.match(text, isCluster ? /cluster support disabled/ : name.replace('|', ' '));
     texts.add(text);
   }
   t.ok(texts.size > 50, 'refusals speak of their command');
@@ -116,7 +120,8 @@ void t.test('names are found in any case, in bytes, and never by accident', asyn
     const framed = Buffer.from(`..${first.toUpperCase()}..`);
     const parent = second === undefined ? id : commandId(first);
     t.equal(commandIdAt(framed, 2, first.length), parent);
-    if (second !== undefined) t.equal(subcommandIdOf(parent, Buffer.from(second.toUpperCase())), id);
+    if (second === undefined) continue;
+    t.equal(subcommandIdOf(parent, Buffer.from(second.toUpperCase())), id);
   }
   for (const name of ['', 'ge', 'gett', 'client|id', 'nosuch', 'x'.repeat(100), 'g\u0000t']) {
     t.equal(commandIdOf(Buffer.from(name)), NO_COMMAND, name);

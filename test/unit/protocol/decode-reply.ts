@@ -28,7 +28,10 @@ function decode(bytes: Buffer, cursor: { at: number }): unknown {
       return bytes.toString('utf8', start + (type === '=' ? 4 : 0), cursor.at - 2);
     }
     case '*': case '~': return Array.from({ length: Number(text) }, next);
-    case '%': return Object.fromEntries(Array.from({ length: Number(text) }, () => [next(), next()]));
+    case '%': {
+      const pairs = Array.from({ length: Number(text) }, () => [next(), next()]);
+      return Object.fromEntries(pairs);
+    }
     default: throw new Error(`unknown type ${type}`);
   }
 }
