@@ -69,7 +69,7 @@ export interface LocalAnswer {
   readonly close?: boolean;  // close the session when the reply is sent
 }
 
-/** One command as a handler sees it; `id` is the row that decides (of a container its subcommand). */
+/** One command as a handler sees it; `id` is the row that decides: a container's subcommand. */
 export interface LocalRequest {
   readonly id: number;
   readonly args: readonly Buffer[];

@@ -128,7 +128,8 @@ void t.test('CLIENT LIST and INFO', async (t) => {
 
 void t.test('INFO', async (t) => {
   const session = new FakeSession();
-  const info = (...words: string[]): string => decodeReply(session.send('INFO', ...words).reply) as string;
+  const info = (...words: string[]): string =>
+    decodeReply(session.send('INFO', ...words).reply) as string;
   t.match(info(), /^# Server\r\nredis_version:7\.2\.0\r\n/);
   t.match(info(), /\r\n\r\n# Clients\r\nconnected_clients:3\r\n\r\n# Memory\r\n/);
   t.equal(info('clients'), '# Clients\r\nconnected_clients:3\r\n');
@@ -143,7 +144,8 @@ void t.test('INFO', async (t) => {
 
 void t.test('CONFIG GET', async (t) => {
   const session = new FakeSession({ protocol: 3 });
-  const get = (...words: string[]): unknown => decodeReply(session.send('CONFIG', 'GET', ...words).reply);
+  const get = (...words: string[]): unknown =>
+    decodeReply(session.send('CONFIG', 'GET', ...words).reply);
   t.same(get('timeout'), { timeout: '400' }, 'the proxy knows better than the defaults');
   t.same(get('maxclients', 'SAVE', 'save'), { maxclients: '10000', save: '' });
   t.same(get('max*'), { maxmemory: '0', 'maxmemory-policy': 'noeviction', maxclients: '10000' });
