@@ -195,7 +195,8 @@ export class Baton {
 
   async #up(): Promise<void> {
     writeFileSync(this.confFile, this.#conf());
-    const child = spawnChild(process.env.BATON_STANDIN ?? join(root, 'bin/baton'), ['-c', this.confFile, '-p', this.pidFile], {
+    const program = process.env.BATON_STANDIN ?? join(root, 'bin/baton');
+    const child = spawnChild(program, ['-c', this.confFile, '-p', this.pidFile], {
       cwd: this.directory, env: { ...process.env, ...this.options.environment },
     });
     this.#child = child;

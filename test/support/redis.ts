@@ -60,7 +60,9 @@ export class Redis {
     child.stderr!.on('data', collect);
     child.on('error', (error) => { this.#output += error.message; });
     await waitFor('redis-server to be ready', () => {
-      if (child.exitCode !== null || child.pid === undefined) throw new Hopeless(`redis-server ended: ${this.#output.slice(-500)}`);
+      if (child.exitCode !== null || child.pid === undefined) {
+        throw new Hopeless(`redis-server ended: ${this.#output.slice(-500)}`);
+      }
       return this.#output.includes('Ready to accept connections');
     });
     this.#output = '';
