@@ -133,7 +133,8 @@ export class CounterSource {
 
   /** Begins to read a lane; its extent must have been allocated. */
   openLane(lane: OpenLane): void {
-    assert(!this.open.some((each) => each.row === lane.row), 'a lane is carried before it is reused');
+    const isOpen = this.open.some((each) => each.row === lane.row);
+    assert(!isOpen, 'a lane is carried before it is reused');
     this.open.push(lane);
   }
 
@@ -216,7 +217,8 @@ export class CounterSource {
       for (const { name: serverName, row } of servers) {
         const server = serverOf(pool, serverName);
         const words = base / 4 + row * Backend.RowWords;
-        const ejectedAt = this.shared.doubles[base / 8 + row * Backend.RowDoubles + Backend.EjectedAt];
+        const doubles = base / 8 + row * Backend.RowDoubles;
+        const ejectedAt = this.shared.doubles[doubles + Backend.EjectedAt];
         const ejections = this.shared.words[words + Backend.Ejections];
         server.ejections += ejections;
         pool.ejections += ejections;

@@ -16,7 +16,7 @@ export const BUCKETS: number = Histogram.RowDoubles;
 const PER_POWER = 8;
 const FIRST_POWER = 3; // 2^3 = 8: below it one bucket per microsecond
 
-/** The bucket of a latency in µs, >= 0; fractions are dropped, anything beyond the range is the last. */
+/** The bucket of a latency in µs. Fractions are dropped; beyond the range it is the last one. */
 export function bucketOf(us: number): number {
   if (us < PER_POWER) return Math.max(0, Math.trunc(us));
   const power = Math.floor(Math.log2(us));

@@ -27,7 +27,9 @@ t.test('instance', async (t) => {
 
 t.test('pools and servers', async (t) => {
   const [alpha, b] = sampleSnapshot().pools;
-  t.match(alpha, { name: 'alpha', clients: 9, clientEof: 6, ejections: 2, errors: { crossslot: 3 } });
+  t.match(alpha, {
+    name: 'alpha', clients: 9, clientEof: 6, ejections: 2, errors: { crossslot: 3 },
+  });
   t.match(b, { name: 'b', clients: 0, errors: { clientLimit: 18 } });
   t.match(alpha.servers, [
     { name: 'one', live: true, connections: 2, requests: 1500, owed: 15, unsentBytes: 240 },

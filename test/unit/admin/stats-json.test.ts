@@ -67,12 +67,11 @@ t.test('values', async (t) => {
 });
 
 t.test('names keep their place and their characters, whatever they are', async (t) => {
-  const names = ['z"', '1', '__proto__', '中文'];
-  const text = statsJson(sampleSnapshot(named('9: x', ...names.slice(0, 2).map((n) => `${n}: s`))));
-  t.ok(text.indexOf('"9"') < text.indexOf('"z\\""') && text.indexOf('"z\\""') < text.indexOf('"1"'));
-  const more = statsJson(sampleSnapshot(names.map((name) => ({ name, servers: [{ name }] })).slice(1)));
-  t.match(more, /"1": \{.*"1": \{.*"__proto__": \{.*"__proto__": \{.*"中文": \{.*"中文": \{/);
-  t.doesNotThrow(() => JSON.parse(more));
+  const order = statsJson(sampleSnapshot(named('9: x', 'z": s', '1: s')));
+  t.match(order, /"9": \{.*"z\\"": \{.*"1": \{/);
+  const odd = statsJson(sampleSnapshot(named('__proto__: 2 1', '中文: __proto__')));
+  t.match(odd, /"__proto__": \{.*"2": \{.*"1": \{.*"中文": \{.*"__proto__": \{/);
+  t.doesNotThrow(() => JSON.parse(odd));
 });
 
 t.test('a pool without servers', async (t) => {

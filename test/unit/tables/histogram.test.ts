@@ -1,4 +1,4 @@
-/** Buckets against the definition, quantiles and sums against a sorted list of the same latencies. */
+/** Buckets against the definition, quantiles and sums against a sorted list of latencies. */
 import t from 'tap';
 import fc from 'fast-check';
 import {
@@ -26,7 +26,7 @@ const latency = fc.oneof(
 
 t.test('bucketOf follows the definition', async (t) => {
   t.equal(BUCKETS, 224);
-  for (const us of [0, 1, 7, 8, 9, 15, 16, 17, 18, 31, 32, 1000, 999_999, 2 ** 30 - 1, 2 ** 31 - 1]) {
+  for (const us of [0, 1, 7, 8, 9, 15, 16, 17, 18, 31, 32, 999_999, 2 ** 30 - 1, 2 ** 31 - 1]) {
     t.equal(bucketOf(us), bucketByDefinition(us), `${us} us`);
   }
   for (let power = 3; power < 31; power++) {
@@ -79,7 +79,8 @@ t.test('small latencies are exact', async (t) => {
 
 t.test('a quantile lies in the bucket of the latency of that rank', async (t) => {
   const latencies = fc.array(latency, { minLength: 1, maxLength: 300 });
-  t.doesNotThrow(() => fc.assert(fc.property(latencies, fc.double({ min: 0, max: 1, noNaN: true }), (list, q) => {
+  const share = fc.double({ min: 0, max: 1, noNaN: true });
+  t.doesNotThrow(() => fc.assert(fc.property(latencies, share, (list, q) => {
     const sorted = [...list].sort((a, b) => a - b);
     const truth = sorted[Math.max(Math.ceil(q * sorted.length), 1) - 1]!;
     const read = quantile(fill(list), q);
@@ -88,7 +89,8 @@ t.test('a quantile lies in the bucket of the latency of that rank', async (t) =>
 });
 
 t.test('quantiles do not fall when q grows', async (t) => {
-  t.doesNotThrow(() => fc.assert(fc.property(fc.array(latency, { minLength: 1, maxLength: 100 }), (list) => {
+  const latencies = fc.array(latency, { minLength: 1, maxLength: 100 });
+  t.doesNotThrow(() => fc.assert(fc.property(latencies, (list) => {
     const buckets = fill(list);
     let last = 0;
     for (let step = 0; step <= 100; step++) {
