@@ -1,0 +1,23 @@
+/**
+ * npm run bench: builds what is not built, then runs the comparison.
+ *
+ * A build that fails because only the addon or a header is missing still leaves the other parties
+ * measurable, therefore the compiled program decides, not the build's exit code.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const build = fileURLToPath(new URL('../scripts/build.mjs', import.meta.url));
+const program = new URL('../dist/bench/run.js', import.meta.url);
+
+if (existsSync(build)) {
+  const { status } = spawnSync(process.execPath, [build], { stdio: ['ignore', 2, 2] });
+  if (status !== 0) process.stderr.write('bench: the build failed; measuring what is there\n');
+}
+if (existsSync(program)) {
+  await import(program.href);
+} else {
+  process.stderr.write('bench: dist/bench/run.js is missing: run npm run build\n');
+  process.exitCode = 1;
+}
