@@ -157,12 +157,6 @@ export class CounterSource {
     return total;
   }
 
-  /** Failures in a row that the lanes have seen of a backend: what the master ejects by. */
-  failures(backendRow: number): number {
-    const rowDoubles = BackendCounter.RowDoubles;
-    return this.sum(TableNumber.BackendCounter, rowDoubles, backendRow, BackendCounter.Failures);
-  }
-
   /** Everything as of now; the caller may keep and change it. */
   read(): Totals {
     const totals = noTotals(this.plan.capacities.commands);
