@@ -35,8 +35,9 @@ function bar(
   x: number, y: number, share: number, colour: string, figure: string, bold: string,
 ): string {
   const width = Math.max(1, share * (PANEL - VALUE - 12));
-  return `<rect x="${x.toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${BAR}" `
-    + `rx="2" fill="${colour}"/>${label(x + width + 6, y + BAR - 2.5, figure, bold)}`;
+  const place = `x="${x.toFixed(1)}" y="${y.toFixed(1)}"`;
+  const rect = `<rect ${place} width="${width.toFixed(1)}" height="${BAR}" rx="2" fill="${colour}"/>`;
+  return rect + label(x + width + 6, y + BAR - 2.5, figure, bold);
 }
 
 function heightOf(summary: CellSummary): number {

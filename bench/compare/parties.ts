@@ -39,7 +39,8 @@ export interface Party {
 
 /**
  * Every Redis server listens here too. A party that opens a connection per client uses this
- * address, so that its TIME_WAIT sockets do not add up with those of clients that go to Redis directly.
+ * address, so that its TIME_WAIT sockets do not add up with those of clients that go to Redis
+ * directly.
  */
 export const SECOND_ADDRESS = '127.0.0.2';
 
