@@ -73,7 +73,7 @@ class Journal {
     memcpy(at, row, static_cast<size_t>(bytes));
     memcpy(at + bytes, &entry, sizeof entry);  // behind its image, so that it can be walked last first
     storeBarrier();
-    *const_cast<volatile int32_t*>(&head_->journal_used) += bytes + static_cast<int32_t>(sizeof entry);
+    *const_cast<volatile int32_t*>(&head_->journal_used) = head_->journal_used + bytes + static_cast<int32_t>(sizeof entry);
     storeBarrier();
   }
 

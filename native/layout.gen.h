@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 1621434289;
+inline constexpr int32_t kSchemaHash = 1735155896;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -90,6 +90,7 @@ enum DescriptorKind_ : int32_t {
   kDescriptorKindSessionClosed,
   kDescriptorKindAcceptFailed,
   kDescriptorKindClientRefused,
+  kDescriptorKindProtocolError,
 };
 
 enum CloseReason_ : int32_t {
@@ -200,7 +201,7 @@ static_assert(offsetof(Directory, stride) == 80);
 static_assert(sizeof(Directory) == 96);
 
 // One row per lane: who runs it and how far it is.
-struct alignas(8) Lane {
+struct alignas(8) LaneRow {
   int32_t owner;  // pid of the worker that owns the lane, 0 = nobody; changed by compare and swap only
   int32_t epoch;  // bumped at each change of owner
   int32_t state;  // LaneState
@@ -214,18 +215,18 @@ struct alignas(8) Lane {
   double worker_started_at;  // wall clock, ms
   uint8_t spare_[72];
 };
-static_assert(offsetof(Lane, owner) == 0);
-static_assert(offsetof(Lane, epoch) == 4);
-static_assert(offsetof(Lane, state) == 8);
-static_assert(offsetof(Lane, route_generation) == 12);
-static_assert(offsetof(Lane, turns) == 16);
-static_assert(offsetof(Lane, sleeping) == 20);
-static_assert(offsetof(Lane, draining) == 24);
-static_assert(offsetof(Lane, restarts) == 28);
-static_assert(offsetof(Lane, base) == 32);
-static_assert(offsetof(Lane, heartbeat_us) == 40);
-static_assert(offsetof(Lane, worker_started_at) == 48);
-static_assert(sizeof(Lane) == 128);
+static_assert(offsetof(LaneRow, owner) == 0);
+static_assert(offsetof(LaneRow, epoch) == 4);
+static_assert(offsetof(LaneRow, state) == 8);
+static_assert(offsetof(LaneRow, route_generation) == 12);
+static_assert(offsetof(LaneRow, turns) == 16);
+static_assert(offsetof(LaneRow, sleeping) == 20);
+static_assert(offsetof(LaneRow, draining) == 24);
+static_assert(offsetof(LaneRow, restarts) == 28);
+static_assert(offsetof(LaneRow, base) == 32);
+static_assert(offsetof(LaneRow, heartbeat_us) == 40);
+static_assert(offsetof(LaneRow, worker_started_at) == 48);
+static_assert(sizeof(LaneRow) == 128);
 
 // What a listen address serves. Written by the master before the lanes start.
 struct alignas(8) Pool {
@@ -611,7 +612,9 @@ struct alignas(8) Descriptor {
   int32_t bytes;  // length of the request
   int32_t arguments;  // first word in argument when the command needs its arguments, else -1
   int32_t pool;  // row of the session's pool
-  int32_t receipt;  // the receive this came from
+  int32_t receipt;  // the receipt this came from
+  int32_t start;  // where the request begins within that receipt (inline requests are rewritten elsewhere)
+  uint8_t spare_[12];
 };
 static_assert(offsetof(Descriptor, kind) == 0);
 static_assert(offsetof(Descriptor, row) == 4);
@@ -625,7 +628,8 @@ static_assert(offsetof(Descriptor, bytes) == 32);
 static_assert(offsetof(Descriptor, arguments) == 36);
 static_assert(offsetof(Descriptor, pool) == 40);
 static_assert(offsetof(Descriptor, receipt) == 44);
-static_assert(sizeof(Descriptor) == 48);
+static_assert(offsetof(Descriptor, start) == 48);
+static_assert(sizeof(Descriptor) == 64);
 
 // One receive of this turn, published before the syscall.
 struct alignas(8) Receipt {

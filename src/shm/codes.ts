@@ -57,6 +57,7 @@ export const enum DescriptorKind {
   SessionClosed, // row = session, command = CloseReason; only the reasons worth a log line
   AcceptFailed, // command = errno
   ClientRefused, // a pool's client limit; row = pool
+  ProtocolError, // row = session, command = ScanError; the plan answers it and closes
 }
 
 export const enum CloseReason {

@@ -53,7 +53,7 @@ function headerText(): string {
 
 function structText(each: Table): string {
   const type = { i32: 'int32_t', f64: 'double', u64: 'uint64_t', u8: 'uint8_t' };
-  const name = pascal(each.name);
+  const name = each.name === 'lane' ? 'LaneRow' : pascal(each.name); // Lane is the class that runs it
   const fields = each.columns.map(
     (column) =>
       `  ${type[column.type]} ${safe(column.name)}${column.count > 1 ? `[${column.count}]` : ''};  // ${column.doc}`,

@@ -222,7 +222,7 @@ export const request = table('request', 'lane', 128, 'One request: who asked, wh
   ['inline', 'u8', 'a short reply held over the turn\'s end', 16],
 ]);
 
-export const descriptor = table('descriptor', 'lane', 48, 'What C++ tells TypeScript: one per framed request or event.', [
+export const descriptor = table('descriptor', 'lane', 64, 'What C++ tells TypeScript: one per framed request or event.', [
   ['kind', 'i32', 'DescriptorKind'],
   ['row', 'i32', 'session or link'],
   ['plan', 'i32', 'written by TypeScript: > 0 link to forward to, < 0 ~index of an operation program'],
@@ -234,7 +234,8 @@ export const descriptor = table('descriptor', 'lane', 48, 'What C++ tells TypeSc
   ['bytes', 'i32', 'length of the request'],
   ['arguments', 'i32', 'first word in argument when the command needs its arguments, else -1'],
   ['pool', 'i32', 'row of the session\'s pool'],
-  ['receipt', 'i32', 'the receive this came from'],
+  ['receipt', 'i32', 'the receipt this came from'],
+  ['start', 'i32', 'where the request begins within that receipt (inline requests are rewritten elsewhere)'],
 ]);
 
 export const receipt = table('receipt', 'lane', 32, 'One receive of this turn, published before the syscall.', [

@@ -24,7 +24,7 @@ export const enum TableNumber {
   Count = 19,
 }
 
-export const SCHEMA_HASH = 1621434289;
+export const SCHEMA_HASH = 1735155896;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -323,10 +323,11 @@ export const enum Descriptor {
   Bytes = 8, // i32: length of the request
   Arguments = 9, // i32: first word in argument when the command needs its arguments, else -1
   Pool = 10, // i32: row of the session's pool
-  Receipt = 11, // i32: the receive this came from
-  RowWords = 12,
-  RowDoubles = 6,
-  RowBytes = 48,
+  Receipt = 11, // i32: the receipt this came from
+  Start = 12, // i32: where the request begins within that receipt (inline requests are rewritten elsewhere)
+  RowWords = 16,
+  RowDoubles = 8,
+  RowBytes = 64,
 }
 
 /** One receive of this turn, published before the syscall. */

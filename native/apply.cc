@@ -1,0 +1,233 @@
+// Plans become changes: what TypeScript decided for each descriptor is carried out here, in order.
+//
+//   descriptor.plan > 0   forward the request to that link as it is
+//   descriptor.plan < 0   run the operation program at word ~plan
+//
+// All of it is part of the open turn: it happens when the turn is committed, or never.
+#include "lane.h"
+
+namespace baton {
+
+// Carries out plans; a class so that the steps share the request at hand without passing it around.
+class Applier {
+ public:
+  explicit Applier(Lane& lane) : lane_(lane) {}
+
+  void run(Descriptor& descriptor) {
+    descriptor_ = &descriptor;
+    session_ = &lane_.sessions[descriptor.row];
+    if (session_->state != kSessionStateOpen && session_->state != kSessionStateFinishing) return;
+    if (session_->stalled_on != 0) return stall(session_->stalled_on);  // behind one that stalled: keep the order
+    session_->active_us = lane_.head->now_us;
+    if (__builtin_expect(descriptor.plan > 0, 1)) return forward(descriptor.plan);
+    if (descriptor.plan < 0) runProgram(lane_.region.operation + ~descriptor.plan);
+  }
+
+ private:
+  bool chained() const { return descriptor_->offset < 0 && descriptor_->kind == kDescriptorKindRequest; }
+  const uint8_t* bytes() const { return lane_.region.arena + descriptor_->offset; }
+  Session& touched() { return lane_.journal.touch(*session_); }
+
+  void runProgram(const int32_t* word) {
+    for (;;) {
+      switch (word[0]) {
+        case kOperationReply:
+          reply(lane_.region.scratch + word[1], word[2]);
+          word += 3;
+          break;
+        case kOperationForward:
+          forward(word[1]);
+          word += 2;
+          break;
+        case kOperationSplit:
+          split(word);
+          return dropChained();
+        case kOperationSetMode:
+          touched().mode = word[1];
+          word += 2;
+          break;
+        case kOperationClose:
+          touched().state = kSessionStateFinishing;
+          lane_.sessionInterest(descriptor_->row);
+          lane_.dirtySession(descriptor_->row);
+          word += 1;
+          break;
+        case kOperationStall:
+          return stall(word[1]);
+        default:
+          return dropChained();
+      }
+    }
+  }
+
+  Request& track(int32_t number, int32_t bytes, int32_t link) {
+    Request& request = lane_.requests[number];
+    request.state = kRequestStateSent;
+    request.session = descriptor_->row;
+    request.command = descriptor_->command;
+    request.bytes = bytes;
+    request.link = link;
+    request.arrived_us = lane_.head->now_us;
+    return request;
+  }
+
+  void strung(Link& link, Request& request, int32_t number) {
+    link.queued_total += static_cast<uint64_t>(request.bytes);
+    request.link_end = link.queued_total;
+    lane_.pushToLink(link, number);
+    BackendCounter& counter = lane_.backend_counters[link.backend];
+    counter.requests += 1;
+    counter.request_bytes += request.bytes;
+    counter.in_queue += 1;
+    lane_.dirtyLink(lane_.numberOf(link));
+  }
+
+  void forward(int32_t number) {
+    Link& link = lane_.journal.touch(lane_.links[number]);
+    Chain& out = outOf(link);
+    if (__builtin_expect(!lane_.chains.reserve(descriptor_->bytes), 0)) return refuseForMemory();
+    if (chained()) takeWhole(&out); else lane_.chains.append(out, bytes(), descriptor_->bytes);
+    const int32_t request = lane_.newRequest();
+    Request& row = track(request, descriptor_->bytes, number);
+    lane_.pushToSession(touched(), request);
+    strung(link, row, request);
+    lane_.command_counters[descriptor_->command].calls += 1;
+  }
+
+  // Moves the whole large request out of the in chain; what lies behind it stays there.
+  void takeWhole(Chain* to) {
+    Session& session = touched();
+    Chain& in = inOf(session);
+    const int32_t behind = in.bytes - session.whole_bytes;
+    std::vector<uint8_t>& rest = lane_.rest_;
+    rest.resize(static_cast<size_t>(behind));
+    lane_.chains.read(in, session.whole_bytes, behind, rest.data());
+    lane_.chains.truncate(in, session.whole_bytes);
+    session.whole_bytes = 0;
+    if (to != nullptr) lane_.chains.appendChain(*to, in); else lane_.chains.clear(in);
+    lane_.chains.append(in, rest.data(), behind);
+  }
+
+  void dropChained() {
+    if (chained() && session_->whole_bytes > 0) takeWhole(nullptr);
+  }
+
+  void refuseForMemory() {
+    static constexpr char kText[] = "-ERR out of memory in the proxy: shm_max is reached\r\n";
+    ++lane_.counter->pool_full;
+    reply(reinterpret_cast<const uint8_t*>(kText), sizeof kText - 1);
+    dropChained();
+  }
+
+  void reply(const uint8_t* text, int32_t count) {
+    Session& session = touched();
+    PoolCounter& counter = lane_.pool_counters[session.pool];
+    counter.local += 1;
+    if (session.requests == 0) {
+      counter.replies += 1;
+      return lane_.append(session, text, count);
+    }
+    const int32_t number = lane_.newRequest();
+    Request& request = track(number, 0, 0);
+    request.state = kRequestStateHeld;
+    lane_.pushToSession(session, number);
+    lane_.hold(request, text, count);
+  }
+
+  // The request stays unread until the link's queue has shrunk.
+  void stall(int32_t link) {
+    Session& session = touched();
+    if (session.stalled_on == 0) {
+      session.stalled_on = link;
+      session.flags |= kSessionFlagBacklog;
+      lane_.stalled_[static_cast<size_t>(link)].push_back(descriptor_->row);
+      ++lane_.pool_counters[session.pool].stalled;
+      ++lane_.counter->stalls;
+    }
+    lane_.journal.touch(lane_.links[session.stalled_on]).stalled = 1;
+    --lane_.pool_counters[session.pool].requests;
+    Receipt& receipt = lane_.receipts[descriptor_->receipt];
+    if (!chained()) receipt.used = std::min(receipt.used, descriptor_->start);
+  }
+
+  // [Split, merge, parts, keys, step, link of each part…, part of each key…]
+  void split(const int32_t* word) {
+    const int32_t merge = word[1], parts = word[2], keys = word[3], step = word[4];
+    const int32_t* link_of = word + 5;
+    const int32_t* part_of = link_of + parts;
+    // Each part repeats the name and a header; the rest is the request's own bytes, once.
+    if (!lane_.chains.reserve(descriptor_->bytes + int64_t{8192} * parts + 2 * keys)) return refuseForMemory();
+    const int32_t whole = lane_.newRequest();
+    Request& parent = track(whole, descriptor_->bytes, 0);
+    parent.state = kRequestStateWaiting;
+    parent.merge = merge;
+    parent.parts = parts;
+    parent.keys = keys;
+    if (merge == kMergeKindInterleave) {
+      for (int32_t i = 0; i < keys; ++i) {
+        const auto part = static_cast<uint16_t>(part_of[i]);
+        lane_.chains.append(heldOf(parent), reinterpret_cast<const uint8_t*>(&part), sizeof part);
+      }
+    }
+    lane_.pushToSession(touched(), whole);
+    lane_.command_counters[descriptor_->command].calls += 1;
+    lane_.pool_counters[session_->pool].fragments += parts;
+    counts_.assign(static_cast<size_t>(parts), 0);
+    for (int32_t i = 0; i < keys; ++i) ++counts_[static_cast<size_t>(part_of[i])];
+    for (int32_t part = 0; part < parts; ++part) {
+      Link& link = lane_.journal.touch(lane_.links[link_of[part]]);
+      const int32_t before = outOf(link).bytes;
+      writePart(outOf(link), part, part_of, keys, step);
+      const int32_t number = lane_.newRequest();
+      Request& request = track(number, outOf(link).bytes - before, link_of[part]);
+      request.flags |= kRequestFlagPart;
+      request.parent = whole;
+      request.part = part;
+      request.session_next = parent.first_part;
+      parent.first_part = number;
+      strung(link, request, number);
+    }
+  }
+
+  void writePart(Chain& out, int32_t part, const int32_t* part_of, int32_t keys, int32_t step) {
+    const int32_t* argument = lane_.region.argument + descriptor_->arguments;
+    char header[kHeaderMax];
+    const int length = snprintf(header, sizeof header, "*%d\r\n", 1 + counts_[static_cast<size_t>(part)] * step);
+    lane_.chains.append(out, reinterpret_cast<const uint8_t*>(header), length);
+    copyArgument(out, argument);
+    for (int32_t key = 0; key < keys; ++key) {
+      if (part_of[key] != part) continue;
+      for (int32_t i = 0; i < step; ++i) copyArgument(out, argument + 3 * (1 + key * step + i));
+    }
+  }
+
+  // Copies one argument with its "$n" line.
+  void copyArgument(Chain& out, const int32_t* argument) {
+    const int32_t offset = argument[0], length = argument[1];
+    if (!chained()) {
+      const uint8_t* from = bytes() + offset;
+      while (*--from != '$') {}  // digits and CRLF lie between
+      lane_.chains.append(out, from, static_cast<int32_t>(bytes() + offset - from) + length + 2);
+      return;
+    }
+    char header[kHeaderMax];
+    const int written = snprintf(header, sizeof header, "$%d\r\n", length);
+    lane_.chains.append(out, reinterpret_cast<const uint8_t*>(header), written);
+    lane_.chains.appendPart(out, inOf(*session_), offset, length + 2);
+  }
+
+  Lane& lane_;
+  Descriptor* descriptor_ = nullptr;
+  Session* session_ = nullptr;
+  std::vector<int32_t> counts_;  // keys of each part
+};
+
+void Lane::applyPlans(int32_t decided) {
+  Applier applier(*this);
+  for (; head->applied < decided; ++head->applied) {
+    Descriptor& descriptor = descriptors[head->applied];
+    if (descriptor.kind == kDescriptorKindRequest || descriptor.kind == kDescriptorKindProtocolError) applier.run(descriptor);
+  }
+}
+
+}  // namespace baton

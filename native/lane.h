@@ -1,0 +1,222 @@
+// A lane as its owner runs it: C++ moves bytes and keeps order, TypeScript decides.
+//
+//   one turn:  apply plans ─ keep rests ─ COMMIT ─ send ─ close ─ wait ─ receive ─ frame ─► TypeScript
+//              └───────── turn N ────────┘        └──────────── turn N+1 ─────────────────► … plans
+//
+// Everything that must outlive this process is in the tables (layout.gen.h). What is private here are
+// caches and work lists of the open turn; they can be rebuilt from rows. One thread, no locks.
+#pragma once
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "chain.h"
+#include "command-names.h"
+#include "journal.h"
+#include "layout.gen.h"
+#include "push-scanner.h"
+#include "resp.h"
+
+namespace baton {
+
+// Ids in epoll_event.data: the row's kind in the high bits, its number in the low ones.
+constexpr int32_t kLinkId = 1 << 30;
+constexpr int32_t kListenerId = 1 << 29;
+
+constexpr int32_t kReceiveRoom = 64 * 1024;  // bytes one recv may bring
+constexpr int32_t kKeepMax = 16 * 1024;  // a longer incomplete request or reply is scanned as it comes
+constexpr int32_t kRequestMax = 1 << 30;  // bytes of one request, all arguments together
+constexpr int32_t kEvents = 256;  // epoll events per turn
+constexpr int32_t kOutputPause = 1 << 20;  // a client with more than this unread is not read itself
+constexpr int32_t kFlushMax = 4 << 20;  // bytes one connection may be sent per turn: the others wait
+
+struct LaneRegions {
+  int32_t* operation;
+  int32_t* argument;
+  uint8_t* scratch;
+  uint8_t* journal;
+  uint8_t* arena;
+};
+
+struct LaneSizes {
+  int32_t sessions, links, requests, descriptors, receipts, arena_bytes, pools, backends, commands;
+  int32_t argument_words, journal_bytes;
+};
+
+struct Listener {
+  int32_t fd;
+  int32_t pool;
+  bool unix_socket;
+};
+
+class Lane {
+ public:
+  // Tables; public because each concern of a lane has a file of its own.
+  LaneHead* head = nullptr;
+  Session* sessions = nullptr;
+  SessionInfo* infos = nullptr;
+  Link* links = nullptr;
+  Request* requests = nullptr;
+  Descriptor* descriptors = nullptr;
+  Receipt* receipts = nullptr;
+  LaneCounter* counter = nullptr;
+  PoolCounter* pool_counters = nullptr;
+  BackendCounter* backend_counters = nullptr;
+  CommandCounter* command_counters = nullptr;
+  Histogram* histograms = nullptr;
+  Pool* pools = nullptr;
+  Backend* backends = nullptr;
+  LaneRow* row = nullptr;
+  Superblock* superblock = nullptr;
+  LaneRegions region = {};
+  LaneSizes sizes = {};
+  std::vector<PoolCounter*> peers;  // pool counters of all lanes of this generation, for client_connections
+
+  Journal journal;
+  ChainStore chains;
+  CommandNames names;
+  int epoll_fd = -1;
+  int spare_fd = -1;  // given up for a moment to refuse a client when descriptors have run out
+  int32_t fd_base = 0;
+  std::vector<Listener> listeners;
+
+  void begin();  // private lists, from rows
+
+  // --- turn.cc: the order of things
+  void seal();
+  void flush();
+  void receiveReady(const void* events, int32_t count);
+  bool hasWork() const { return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() || !closing_.empty(); }
+
+  // --- receive.cc: sessions, from socket to descriptor
+  void sessionReadable(int32_t number);
+  void readSession(int32_t number, bool from_socket);
+  void keepRests();
+  void resume(int32_t number);
+
+  // --- apply.cc: plans
+  void applyPlans(int32_t decided);
+
+  // --- deliver.cc: replies, from link to session
+  void readLink(int32_t number);
+  void settleNear();
+  void answerError(int32_t request, const uint8_t* bytes, int32_t count);
+
+  // --- merge.cc: split requests
+  void partAnswered(int32_t part);
+
+  // --- session.cc: life of a session
+  void acceptAll(int32_t listener);
+  void closeSession(int32_t number, CloseReason_ reason);
+  void destroyClosing();
+  void endOfInput(int32_t number);
+  void drainSessions();
+
+  // --- link.cc: life of a link
+  int connectLink(int32_t number, const char* address, int port, bool unix_socket);
+  void linkWritable(int32_t number);
+  int handshake(int32_t number, const uint8_t* bytes, int32_t count);
+  void openGate(int32_t number);
+  int32_t loseLink(int32_t number, const uint8_t* error, int32_t count, bool resend);
+  int32_t timeOut(int32_t number, double older_than_us, const uint8_t* error, int32_t count);
+
+  // --- send.cc
+  void flushSession(int32_t number);
+  void flushLink(int32_t number);
+  void interest(int fd, int32_t id, uint32_t events, bool add);
+  void sessionInterest(int32_t number);
+
+  // --- check.cc
+  std::vector<std::string> check();
+
+  // --- requests and lists
+  int32_t newRequest();
+  void freeRequest(int32_t number);
+  int32_t requestsAvailable() const { return static_cast<int32_t>(free_requests_.size()) + sizes.requests - head->request_top; }
+  void pushToSession(Session& session, int32_t request);
+  void popFromSession(Session& session);
+  void pushToLink(Link& link, int32_t request);
+  void popFromLink(Link& link);
+  void append(Session& session, const uint8_t* bytes, int32_t count);
+  void dirtySession(int32_t number);
+  void dirtyLink(int32_t number);
+  void complete(Session& session, Request& request, bool in_link);
+  void drainHeld(Session& session);
+  void hold(Request& request, const uint8_t* bytes, int32_t count);
+  void holdNear(int32_t request, int32_t offset, int32_t count);
+  Descriptor& describe(DescriptorKind_ kind, int32_t row);
+  int32_t numberOf(const Session& session) const { return static_cast<int32_t>(&session - sessions); }
+  int32_t numberOf(const Link& link) const { return static_cast<int32_t>(&link - links); }
+  int32_t numberOf(const Request& request) const { return static_cast<int32_t>(&request - requests); }
+  double queueLimit(const Link& link) const { return pools[link.pool].link_queue_limit; }
+
+  void sessionRowFreed(int32_t number) { free_sessions_.push_back(number); }
+  int32_t takeSessionRow();
+
+ private:
+  friend class Applier;
+
+  // receive.cc
+  Receipt* openReceipt(int32_t id, int32_t kept, int32_t room);
+  void closeReceipt(Receipt& receipt, int32_t got);
+  void frame(Session& session, Receipt& receipt);
+  void collect(Session& session, Receipt& receipt);
+  void describeWhole(Session& session, Receipt& receipt);
+  int32_t frameInline(Session& session, Receipt& receipt, int32_t start);
+  void describeRequest(Session& session, Receipt& receipt, int32_t start, const RequestView& view, int32_t offset);
+  bool listArguments(Descriptor& descriptor, const uint8_t* bytes, const CommandNames::Shape& shape, const Pool& pool);
+  bool listChained(Session& session, Descriptor& descriptor);
+  bool mayFrame(const Session& session, const Pool& pool, int32_t framed) const;
+  void backlog(Session& session);
+  void protocolError(Session& session, int32_t code);
+  void beginCollecting(Session& session, const uint8_t* bytes, int32_t count);
+
+  // deliver.cc
+  void frameReplies(Link& link, Receipt& receipt);
+  int32_t streamReply(Link& link, const uint8_t* bytes, int32_t count);
+  void replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t offset);
+  void dropReply(Request& request);
+  void replyPiece(Request& request, const uint8_t* bytes, int32_t count);
+  void replyEnd(Request& request);
+  void countReply(Link& link, const Request& request, const uint8_t* bytes, int32_t count);
+  void linkBroken(Link& link, int error);
+
+  // session.cc
+  void openSession(int fd, int32_t listener, const sockaddr_storage& address);
+  void refuseForDescriptors(const Listener& listener);
+  bool clientsFull(int32_t pool) const;
+  void abandonRequests(Session& session);
+  void abandon(Request& request);
+
+  // link.cc
+  void rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<int32_t>* dropped);
+  void giveUp(int32_t request, const uint8_t* error, int32_t count);
+
+  // send.cc, turn.cc
+  void wakeStalled(int32_t link);
+  void retryStarved();
+  void frameWaiting();
+  void sessionEvent(int32_t number, uint32_t what);
+
+  std::vector<int32_t> free_sessions_;
+  std::vector<int32_t> free_requests_;
+  std::vector<int32_t> freed_requests_;  // free at the next commit
+  std::vector<int32_t> dirty_sessions_, dirty_links_;
+  std::vector<uint8_t> session_dirty_, link_dirty_;
+  std::vector<int32_t> flushing_;
+  std::vector<int32_t> closing_;
+  std::vector<int32_t> closed_;  // rows to be reused after the next commit
+  std::vector<int32_t> again_;  // sessions whose in chain must be framed without waiting for the socket
+  std::vector<uint8_t> session_again_;
+  std::vector<int32_t> starved_;  // sessions that found no request row or no memory
+  std::vector<std::vector<int32_t>> stalled_;  // by link: sessions that wait for its queue to shrink
+  std::vector<int32_t> near_;  // requests whose reply is held in this turn's arena
+  std::vector<uint8_t> rest_;  // scratch for bytes behind a whole large request
+  int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need
+};
+
+double monotonicUs();
+
+}  // namespace baton

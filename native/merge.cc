@@ -1,0 +1,198 @@
+// Split requests: the parts' replies become one.
+//
+//   whole ──first_part──► part 2 ──session_next──► part 1 ──► part 0
+//   (in the session's list)         (each in its link's list, holding its reply when it has come)
+//
+// The whole is answered when its last part is: the first error if there is one, else by its MergeKind.
+#include <cstdio>
+
+#include "chain-reader.h"
+#include "lane.h"
+
+namespace baton {
+
+namespace {
+
+// The reply that a part holds, wherever it lies, as one stream of bytes to copy from.
+class HeldReply {
+ public:
+  HeldReply(Lane& lane, Request& part) : lane_(lane), held_(&heldOf(part)), reader_(lane.chains, *held_) {
+    if (part.near_bytes > 0) {
+      near_ = part.near_offset < 0 ? part.inline_ : lane.region.arena + part.near_offset;
+      bytes_ = part.near_bytes;
+    } else {
+      bytes_ = held_->bytes;
+    }
+  }
+
+  int32_t bytes() const { return bytes_; }
+  uint8_t first() { return near_ != nullptr ? near_[0] : peek(); }
+
+  // Passes over "<type><number>CRLF" and returns the number; the type goes to *type.
+  int64_t header(uint8_t* type) {
+    if (near_ == nullptr) {
+      *type = reader_.next();
+      return reader_.number();
+    }
+    *type = near_[at_++];
+    int64_t value = 0;
+    bool bad = false;
+    const uint8_t* after = readNumber(near_ + at_, near_ + bytes_, &value, &bad);
+    at_ = after != nullptr ? static_cast<int32_t>(after - near_) : at_ + 2;  // "_CRLF" has no number
+    return value;
+  }
+
+  // Appends the next element, a bulk or a null, to `to`. False when it is neither.
+  bool moveElement(Chain& to) {
+    const int32_t begin = at();
+    uint8_t type;
+    const int64_t length = header(&type);
+    if (type != '$' && type != '_') return false;
+    if (type == '$' && length >= 0) skip(static_cast<int32_t>(length) + 2);
+    const int32_t count = at() - begin;
+    if (near_ != nullptr) return lane_.chains.append(to, near_ + begin, count);
+    return lane_.chains.appendPart(to, *held_, begin, count);
+  }
+
+  void moveAll(Chain& to) {
+    if (near_ != nullptr) lane_.chains.append(to, near_, bytes_); else lane_.chains.appendChain(to, *held_);
+  }
+
+ private:
+  int32_t at() const { return near_ != nullptr ? at_ : reader_.at(); }
+  void skip(int32_t count) {
+    if (near_ != nullptr) at_ += count; else reader_.skip(count);
+  }
+  uint8_t peek() {
+    ChainReader begin(lane_.chains, *held_);
+    return begin.next();
+  }
+
+  Lane& lane_;
+  Chain* held_;
+  ChainReader reader_;
+  const uint8_t* near_ = nullptr;
+  int32_t bytes_ = 0;
+  int32_t at_ = 0;
+};
+
+void appendText(Lane& lane, Chain& to, const char* text, int length) {
+  lane.chains.append(to, reinterpret_cast<const uint8_t*>(text), length);
+}
+
+class Merger {
+ public:
+  Merger(Lane& lane, Request& whole) : lane_(lane), whole_(whole) {
+    parts_.resize(64);
+    for (int32_t part = whole.first_part; part != 0; part = lane.requests[part].session_next) {
+      const auto index = static_cast<size_t>(lane.requests[part].part);
+      if (index >= parts_.size()) parts_.resize(index + 1);
+      parts_[index] = part;
+      if (static_cast<int32_t>(index) + 1 > count_) count_ = static_cast<int32_t>(index) + 1;
+    }
+  }
+
+  // Writes the whole's reply to `to`.
+  void write(Chain& to) {
+    Request* failed = firstError();
+    if (failed != nullptr) return HeldReply(lane_, *failed).moveAll(to);
+    if (whole_.merge == kMergeKindSum) return sum(to);
+    if (whole_.merge == kMergeKindAllOk) return appendText(lane_, to, "+OK\r\n", 5);
+    if (!interleave(to)) {
+      lane_.chains.clear(to);
+      static constexpr char kText[] = "-ERR a server's reply to a part of this command cannot be merged\r\n";
+      appendText(lane_, to, kText, sizeof kText - 1);
+    }
+  }
+
+  void freeParts() {
+    for (int32_t i = 0; i < count_; ++i) {
+      Request& part = lane_.requests[parts_[static_cast<size_t>(i)]];
+      if ((part.flags & kRequestFlagInLink) == 0) {
+        lane_.freeRequest(parts_[static_cast<size_t>(i)]);
+        continue;
+      }
+      lane_.journal.touch(part);  // its late reply is still to come
+      lane_.chains.clear(heldOf(part));
+      part.session = 0;
+      part.parent = 0;
+    }
+  }
+
+ private:
+  Request& part(int32_t index) { return lane_.requests[parts_[static_cast<size_t>(index)]]; }
+
+  Request* firstError() {
+    for (int32_t i = 0; i < count_; ++i) {
+      if ((part(i).flags & kRequestFlagError) != 0) return &part(i);
+    }
+    return nullptr;
+  }
+
+  void sum(Chain& to) {
+    int64_t total = 0;
+    for (int32_t i = 0; i < count_; ++i) {
+      uint8_t type;
+      total += HeldReply(lane_, part(i)).header(&type);
+    }
+    char text[kHeaderMax];
+    appendText(lane_, to, text, snprintf(text, sizeof text, ":%lld\r\n", static_cast<long long>(total)));
+  }
+
+  // Elements go back to the places their keys had: the whole's held chain says which part has each key.
+  bool interleave(Chain& to) {
+    std::vector<HeldReply> replies;
+    replies.reserve(static_cast<size_t>(count_));
+    for (int32_t i = 0; i < count_; ++i) {
+      replies.emplace_back(lane_, part(i));
+      uint8_t type;
+      replies.back().header(&type);
+      if (type != '*') return false;
+    }
+    char text[kHeaderMax];
+    appendText(lane_, to, text, snprintf(text, sizeof text, "*%d\r\n", whole_.keys));
+    ChainReader order(lane_.chains, heldOf(whole_));
+    for (int32_t key = 0; key < whole_.keys; ++key) {
+      const int32_t low = order.next();
+      const int32_t index = low | order.next() << 8;
+      if (!replies[static_cast<size_t>(index)].moveElement(to)) return false;
+    }
+    return true;
+  }
+
+  Lane& lane_;
+  Request& whole_;
+  std::vector<int32_t> parts_;
+  int32_t count_ = 0;
+};
+
+}  // namespace
+
+void Lane::partAnswered(int32_t number) {
+  Request& part = requests[number];
+  if (part.parent == 0) return;
+  Request& whole = journal.touch(requests[part.parent]);
+  if (--whole.parts > 0) return;
+  Session& session = journal.touch(sessions[whole.session]);
+  const bool first = session.request_head == numberOf(whole);
+  Merger merger(*this, whole);
+  Chain merged = {};
+  merger.write(first ? outOf(session) : merged);
+  merger.freeParts();
+  chains.clear(heldOf(whole));
+  if (!first) {
+    heldOf(whole) = merged;
+    whole.state = kRequestStateHeld;
+    session.held_bytes += merged.bytes;
+    if (session.out_bytes + static_cast<double>(session.held_bytes) > pools[session.pool].output_limit) {
+      closeSession(whole.session, kCloseReasonOutputLimit);
+    }
+    return;
+  }
+  dirtySession(whole.session);
+  if (session.out_bytes > pools[session.pool].output_limit) return closeSession(whole.session, kCloseReasonOutputLimit);
+  complete(session, whole, false);
+  drainHeld(session);
+}
+
+}  // namespace baton

@@ -1,0 +1,346 @@
+// Sessions, inbound: socket → arena → requests → descriptors.
+//
+//   arena:  … [kept from the in chain | received] …      one receipt each
+//              └ framed requests ┘└ rest: goes to the in chain at the turn's end ┘
+//
+// A request that does not end within kKeepMax bytes is collected in the in chain as it comes and is
+// described when it is whole, so that a client stalled inside a value holds up nobody.
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "chain-reader.h"
+#include "hash.h"
+#include "inline-request.h"
+#include "lane.h"
+
+namespace baton {
+
+namespace {
+
+uint32_t routeHash(const Pool& pool, const uint8_t* key, int32_t count) {
+  const KeyTag tag = pool.tag_open < 0 ? KeyTag{0, 0} : KeyTag{static_cast<uint8_t>(pool.tag_open), static_cast<uint8_t>(pool.tag_close)};
+  return route_hash(static_cast<HashKind>(pool.hash), tag, key, static_cast<size_t>(count));
+}
+
+}  // namespace
+
+// Publishes where bytes are about to land before they do: whoever finishes this turn can find them.
+Receipt* Lane::openReceipt(int32_t id, int32_t kept, int32_t room) {
+  if (head->receipts == sizes.receipts || head->arena_used + kept + room + kHeaderMax > sizes.arena_bytes) return nullptr;
+  Receipt& receipt = receipts[head->receipts];
+  receipt = {id, head->arena_used, kept, room, -1, 0, {}};
+  storeBarrier();
+  ++head->receipts;
+  return &receipt;
+}
+
+void Lane::closeReceipt(Receipt& receipt, int32_t got) {
+  receipt.got = got;
+  head->arena_used += (receipt.kept + got + 63) & ~63;
+}
+
+void Lane::sessionReadable(int32_t number) {
+  Session& session = sessions[number];
+  if (session.state != kSessionStateOpen) return;
+  if ((session.flags & kSessionFlagBacklog) != 0) {
+    // A limit keeps its requests from being framed: let TCP hold the rest back.
+    journal.touch(session).flags |= kSessionFlagMuted;
+    sessionInterest(number);
+    return;
+  }
+  readSession(number, true);
+}
+
+void Lane::readSession(int32_t number, bool from_socket) {
+  Session& session = sessions[number];
+  const bool collecting = (session.flags & kSessionFlagScanning) != 0;
+  const int32_t kept = collecting || session.whole_bytes > 0 ? 0 : session.in_bytes;
+  const int32_t room = from_socket ? kReceiveRoom : 0;
+  Receipt* receipt = openReceipt(number, kept, room);
+  if (receipt == nullptr) {
+    if (!from_socket) resume(number);  // next turn
+    return;
+  }
+  uint8_t* bytes = region.arena + receipt->offset;
+  if (kept > 0) chains.read(inOf(session), 0, kept, bytes);
+  ssize_t got = 0;
+  if (from_socket) {
+    got = recv(session.fd, bytes + kept, static_cast<size_t>(room), 0);
+    ++counter->receives;
+    if (got <= 0) {
+      --head->receipts;
+      if (got == 0) return endOfInput(number);
+      if (errno != EAGAIN && errno != EINTR) closeSession(number, kCloseReasonClientError);
+      return;
+    }
+  }
+  journal.touch(session).rx += static_cast<uint64_t>(got);
+  session.flags &= ~kSessionFlagBacklog;
+  pool_counters[session.pool].bytes_in += static_cast<double>(got);
+  closeReceipt(*receipt, static_cast<int32_t>(got));
+  if (session.whole_bytes > 0) return describeWhole(session, *receipt);
+  if (collecting) return collect(session, *receipt);
+  frame(session, *receipt);
+}
+
+bool Lane::mayFrame(const Session& session, const Pool& pool, int32_t framed) const {
+  return session.requests + framed < pool.requests_max && session.out_bytes + session.held_bytes < kOutputPause &&
+         head->descriptors < sizes.descriptors - 64 && requestsAvailable() > reserved_rows_ + pool.backends + 1;
+}
+
+void Lane::frame(Session& session, Receipt& receipt) {
+  const Pool& pool = pools[session.pool];
+  const int32_t total = receipt.kept + receipt.got;
+  const uint8_t* bytes = region.arena + receipt.offset;
+  int32_t used = 0;
+  int32_t framed = 0;
+  while (used < total) {
+    if (!mayFrame(session, pool, framed)) {
+      backlog(session);
+      break;
+    }
+    RequestView view;
+    int32_t length;
+    if (bytes[used] == '*') {
+      length = scanMultibulk(bytes + used, total - used, pool.bulk_max, &view);
+      if (length > 0 && view.argc > 0) describeRequest(session, receipt, used, view, receipt.offset + used);
+    } else {
+      length = frameInline(session, receipt, used);
+    }
+    if (length < 0) {
+      protocolError(session, length);
+      used = total;
+      break;
+    }
+    if (length == 0) {
+      if (bytes[used] == '*' && total - used > kKeepMax) beginCollecting(session, bytes + used, total - used);
+      break;
+    }
+    used += length;
+    ++framed;
+  }
+  receipt.used = used;
+}
+
+// An inline command becomes a multibulk in the arena, so that nothing behind the scanner knows of them.
+int32_t Lane::frameInline(Session& session, Receipt& receipt, int32_t start) {
+  const Pool& pool = pools[session.pool];
+  const uint8_t* line = region.arena + receipt.offset + start;
+  const int32_t count = receipt.kept + receipt.got - start;
+  const auto* newline = static_cast<const uint8_t*>(memchr(line, '\n', static_cast<size_t>(count)));
+  if (newline == nullptr) return count > pool.inline_max ? kScanInlineTooBig : 0;
+  const auto length = static_cast<int32_t>(newline - line) + 1;
+  if (length > pool.inline_max) return kScanInlineTooBig;
+  uint8_t* to = region.arena + head->arena_used;
+  const int32_t room = sizes.arena_bytes - head->arena_used;
+  const int32_t written = rewriteInline(line, length, to, room);
+  if (written == kInlineNoRoom) {
+    backlog(session);
+    return 0;
+  }
+  if (written < 0) return kScanUnbalanced;
+  if (written > 0) {
+    RequestView view;
+    scanMultibulk(to, written, INT32_MAX, &view);
+    const int32_t offset = head->arena_used;
+    head->arena_used += (written + 63) & ~63;
+    describeRequest(session, receipt, start, view, offset);
+  }
+  return length;
+}
+
+void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start, const RequestView& view, int32_t offset) {
+  const Pool& pool = pools[session.pool];
+  Descriptor& descriptor = descriptors[head->descriptors++];
+  const int32_t command = names.find(view.name, view.name_bytes);
+  descriptor.kind = kDescriptorKindRequest;
+  descriptor.row = numberOf(session);
+  descriptor.plan = 0;
+  descriptor.command = command;
+  descriptor.mode = session.mode;
+  descriptor.argc = view.argc;
+  descriptor.offset = offset;
+  descriptor.bytes = view.bytes;
+  descriptor.arguments = -1;
+  descriptor.pool = session.pool;
+  descriptor.receipt = static_cast<int32_t>(&receipt - receipts);
+  descriptor.start = start;
+  int32_t rows = 1;
+  if (command >= 0 && !names.shape(command).list_arguments) {
+    descriptor.hash = static_cast<int32_t>(routeHash(pool, view.key, view.key_bytes));
+  } else {
+    const CommandNames::Shape none = {true, 0, 0};
+    listArguments(descriptor, region.arena + offset, command >= 0 ? names.shape(command) : none, pool);
+    rows += std::min(view.argc, pool.backends);
+  }
+  reserved_rows_ += rows;
+  pool_counters[session.pool].requests += 1;
+}
+
+// Lists [offset, bytes, hash] of each argument; offsets count from the request's first byte. The hash is
+// that of keys at regular places only; of the others TypeScript asks by itself.
+bool Lane::listArguments(Descriptor& descriptor, const uint8_t* bytes, const CommandNames::Shape& shape, const Pool& pool) {
+  if (head->arguments + 3 * descriptor.argc > sizes.argument_words) return false;
+  descriptor.arguments = head->arguments;
+  int32_t* word = region.argument + head->arguments;
+  const uint8_t* p = bytes + 1;
+  while (*p++ != '\n') {}
+  int32_t next_key = shape.key_step > 0 ? shape.first_key : -1;
+  for (int32_t i = 0; i < descriptor.argc; ++i) {
+    int32_t length = 0;
+    for (++p; *p != '\r'; ++p) length = length * 10 + (*p - '0');
+    p += 2;
+    word[0] = static_cast<int32_t>(p - bytes);
+    word[1] = length;
+    if (i == next_key) {
+      word[2] = static_cast<int32_t>(routeHash(pool, p, length));
+      next_key += shape.key_step;
+    }
+    word += 3;
+    p += length + 2;
+  }
+  head->arguments += 3 * descriptor.argc;
+  return true;
+}
+
+void Lane::protocolError(Session& session, int32_t code) {
+  journal.touch(session).state = kSessionStateFinishing;
+  ++pool_counters[session.pool].error_protocol;
+  reserved_rows_ += 1;
+  Descriptor& descriptor = describe(kDescriptorKindProtocolError, numberOf(session));
+  descriptor.command = code;
+  descriptor.pool = session.pool;
+  sessionInterest(numberOf(session));
+}
+
+// --- large requests ---------------------------------------------------------------------------------
+
+void Lane::beginCollecting(Session& session, const uint8_t* bytes, int32_t count) {
+  PushState& state = scanOf(journal.touch(session));
+  pushBegin(&state);
+  pushBytes(&state, bytes, count, pools[session.pool].bulk_max);
+  session.flags |= kSessionFlagScanning;  // the bytes themselves follow as the receipt's rest
+}
+
+void Lane::collect(Session& session, Receipt& receipt) {
+  const int32_t number = numberOf(session);
+  const uint8_t* bytes = region.arena + receipt.offset;
+  PushState& state = scanOf(session);
+  const int32_t taken = pushBytes(&state, bytes, receipt.got, pools[session.pool].bulk_max);
+  receipt.used = receipt.got;
+  if (taken < 0) return protocolError(session, kScanBadBulk);
+  if (session.in_bytes > kRequestMax - taken) return closeSession(number, kCloseReasonRequestTooLarge);
+  if (!chains.append(inOf(session), bytes, taken)) return closeSession(number, kCloseReasonNoMemory);
+  receipt.used = taken;
+  if (state.left > 0) return;
+  session.flags &= ~kSessionFlagScanning;
+  session.whole_bytes = session.in_bytes;
+  describeWhole(session, receipt);
+}
+
+// The in chain begins with a whole request. What lies behind it is framed in a later turn.
+void Lane::describeWhole(Session& session, Receipt& receipt) {
+  const Pool& pool = pools[session.pool];
+  backlog(session);
+  if (!mayFrame(session, pool, 0)) return;
+  Descriptor& descriptor = describe(kDescriptorKindRequest, numberOf(session));
+  descriptor.mode = session.mode;
+  descriptor.bytes = session.whole_bytes;
+  descriptor.pool = session.pool;
+  descriptor.receipt = static_cast<int32_t>(&receipt - receipts);
+  descriptor.start = receipt.used;
+  if (!listChained(session, descriptor)) {
+    --head->descriptors;
+    return protocolError(session, kScanBadMultibulk);
+  }
+  reserved_rows_ += 1 + std::min(descriptor.argc, pool.backends);
+  pool_counters[session.pool].requests += 1;
+}
+
+bool Lane::listChained(Session& session, Descriptor& descriptor) {
+  const Pool& pool = pools[session.pool];
+  ChainReader reader(chains, inOf(session));
+  reader.next();
+  const auto argc = static_cast<int32_t>(reader.number());
+  descriptor.argc = argc;
+  if (head->arguments + 3 * static_cast<int64_t>(argc) > sizes.argument_words) return false;
+  descriptor.arguments = head->arguments;
+  int32_t* word = region.argument + head->arguments;
+  CommandNames::Shape shape = {true, 0, 0};
+  int32_t next_key = -1;
+  for (int32_t i = 0; i < argc; ++i, word += 3) {
+    reader.next();
+    const auto length = static_cast<int32_t>(reader.number());
+    word[0] = reader.at();
+    word[1] = length;
+    if (i == 0) {
+      uint8_t name[CommandNames::kNameMax] = {};
+      if (length <= CommandNames::kNameMax) chains.read(inOf(session), reader.at(), length, name);
+      descriptor.command = names.find(name, length);
+      if (descriptor.command >= 0) shape = names.shape(descriptor.command);
+      next_key = !shape.list_arguments ? 1 : shape.key_step > 0 ? shape.first_key : -1;
+    } else if (i == next_key) {
+      rest_.resize(static_cast<size_t>(length));
+      chains.read(inOf(session), reader.at(), length, rest_.data());
+      word[2] = static_cast<int32_t>(routeHash(pool, rest_.data(), length));
+      if (!shape.list_arguments) descriptor.hash = word[2];
+      next_key = shape.list_arguments ? next_key + shape.key_step : -1;
+    }
+    reader.skip(length + 2);
+  }
+  head->arguments += 3 * argc;
+  return true;
+}
+
+// --- what a turn leaves over ------------------------------------------------------------------------
+
+// A limit stopped framing: the rest waits in the in chain until the limit is relieved.
+void Lane::backlog(Session& session) { journal.touch(session).flags |= kSessionFlagBacklog; }
+
+// Frames what waits in the in chain, in the next turn.
+void Lane::resume(int32_t number) {
+  uint8_t& mark = session_again_[static_cast<size_t>(number)];
+  if (mark != 0) return;
+  mark = 1;
+  again_.push_back(number);
+}
+
+// Moves each receipt's unframed rest to its in chain; the arena is free after that.
+void Lane::keepRests() {
+  for (int32_t i = 0; i < head->receipts; ++i) {
+    Receipt& receipt = receipts[i];
+    if (receipt.row >= kListenerId) continue;  // links keep theirs when they are framed
+    Session& session = sessions[receipt.row];
+    if (session.state != kSessionStateOpen) continue;
+    const int32_t rest = receipt.kept + receipt.got - receipt.used;
+    Chain& in = inOf(journal.touch(session));
+    const uint8_t* bytes = region.arena + receipt.offset + receipt.used;
+    bool kept = true;
+    if (receipt.kept > 0 && receipt.used == 0) {
+      kept = chains.append(in, bytes + receipt.kept, receipt.got);
+    } else {
+      if (receipt.kept > 0) chains.clear(in);
+      if (rest > 0) kept = chains.append(in, bytes, rest);
+    }
+    if (!kept) {
+      closeSession(receipt.row, kCloseReasonNoMemory);
+      continue;
+    }
+    if (in.bytes == 0) session.flags &= ~kSessionFlagBacklog;
+    if ((session.flags & kSessionFlagBacklog) == 0) {
+      if ((session.flags & kSessionFlagMuted) != 0) {
+        session.flags &= ~kSessionFlagMuted;
+        sessionInterest(receipt.row);
+      }
+    } else if (session.stalled_on == 0) {
+      starved_.push_back(receipt.row);
+    }
+  }
+  head->receipts = 0;
+  head->arena_used = 0;
+  head->arguments = 0;
+  reserved_rows_ = 0;
+}
+
+}  // namespace baton

@@ -1,0 +1,102 @@
+// The turn: the order of things, and the commit.
+#include <sys/epoll.h>
+
+#include "lane.h"
+
+namespace baton {
+
+// Finishes the open turn: plans are carried out, rests are kept, then everything becomes true at once.
+void Lane::seal() {
+  applyPlans(head->decided);
+  keepRests();
+  settleNear();
+  journal.commit();
+  chains.nodes.settle();
+  chains.chunks.settle();
+  free_requests_.insert(free_requests_.end(), freed_requests_.begin(), freed_requests_.end());
+  freed_requests_.clear();
+  free_sessions_.insert(free_sessions_.end(), closed_.begin(), closed_.end());
+  closed_.clear();
+  head->descriptors = head->decided = head->applied = 0;
+  head->operations = 0;
+  head->scratch_used = 0;
+  head->nodes_used = chains.nodes.used();
+  head->chunks_used = chains.chunks.used();
+  row->turns = (row->turns + 1) & 0x7fffffff;
+  retryStarved();
+}
+
+// Sends what the sealed turn has queued. This is part of the next turn already.
+void Lane::flush() {
+  flushing_.swap(dirty_links_);
+  for (const int32_t number : flushing_) {
+    link_dirty_[static_cast<size_t>(number)] = 0;
+    flushLink(number);
+  }
+  flushing_.clear();
+  flushing_.swap(dirty_sessions_);
+  for (const int32_t number : flushing_) {
+    session_dirty_[static_cast<size_t>(number)] = 0;
+    flushSession(number);
+  }
+  flushing_.clear();
+  destroyClosing();
+}
+
+// Sessions that a limit of their own or of the lane stopped: those for which there is room go on.
+void Lane::retryStarved() {
+  if (starved_.empty()) return;
+  size_t still = 0;
+  for (const int32_t number : starved_) {
+    const Session& session = sessions[number];
+    if (session.state != kSessionStateOpen || (session.flags & kSessionFlagBacklog) == 0 || session.stalled_on != 0) continue;
+    if (mayFrame(session, pools[session.pool], 0)) resume(number); else starved_[still++] = number;
+  }
+  starved_.resize(still);
+}
+
+void Lane::frameWaiting() {
+  if (again_.empty()) return;
+  std::vector<int32_t> now;
+  now.swap(again_);
+  for (const int32_t number : now) session_again_[static_cast<size_t>(number)] = 0;
+  for (const int32_t number : now) {
+    if (sessions[number].state == kSessionStateOpen) readSession(number, false);
+  }
+}
+
+void Lane::receiveReady(const void* ready, int32_t count) {
+  const auto* events = static_cast<const epoll_event*>(ready);
+  head->now_us = monotonicUs();
+  row->heartbeat_us = head->now_us;
+  frameWaiting();
+  for (int32_t i = 0; i < count; ++i) {
+    const auto id = static_cast<int32_t>(events[i].data.u64);
+    const uint32_t what = events[i].events;
+    if (head->descriptors > sizes.descriptors - 64 || journal.nearlyFull()) return;  // level-triggered: they come again
+    if (id >= kLinkId) {
+      const int32_t number = id - kLinkId;
+      if ((what & EPOLLOUT) != 0 || links[number].state == kLinkStateConnecting) linkWritable(number);
+      if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) readLink(number);
+    } else if (id >= kListenerId) {
+      acceptAll(id - kListenerId);
+    } else {
+      sessionEvent(id, what);
+    }
+  }
+}
+
+void Lane::sessionEvent(int32_t number, uint32_t what) {
+  Session& session = sessions[number];
+  if ((what & EPOLLOUT) != 0 && (session.flags & kSessionFlagWantWrite) != 0) {
+    journal.touch(session).flags &= ~kSessionFlagWantWrite;
+    sessionInterest(number);
+    dirtySession(number);
+  }
+  const bool gone = (what & (EPOLLHUP | EPOLLERR)) != 0;
+  const bool unread = session.state == kSessionStateFinishing || (session.flags & kSessionFlagMuted) != 0;
+  if (gone && unread) return closeSession(number, kCloseReasonClientError);
+  if ((what & EPOLLIN) != 0 || gone) sessionReadable(number);
+}
+
+}  // namespace baton
