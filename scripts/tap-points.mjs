@@ -45,7 +45,10 @@ export function readTap(text) {
 }
 
 function newLevel(path) {
-  return { path, points: 0, failed: 0, plan: undefined, isBailed: false, lastFailure: undefined };
+  return {
+    path, points: 0, failed: 0, plan: undefined, isBailed: false, isSkipped: false,
+    lastFailure: undefined,
+  };
 }
 
 function fail(result, level, name) {
@@ -63,7 +66,8 @@ function readLine(content, depth, levels, result) {
   const plan = /^1\.\.(\d+)(?:\s*# *(.*))?\s*$/.exec(content);
   if (plan !== null && levels[depth] !== undefined) {
     levels[depth].plan = Number(plan[1]);
-    if (levels[depth].plan === 0) result.skipped += 1;
+    levels[depth].isSkipped = levels[depth].plan === 0 && /^skip/i.test(plan[2] ?? '');
+    if (levels[depth].isSkipped) result.skipped += 1;
   }
   if (content.startsWith('Bail out!')) {
     fail(result, levels[Math.min(depth, levels.length - 1)], content.trim());
@@ -91,6 +95,8 @@ function readPoint([, not, , rest = ''], depth, levels, result) {
     closeLevel(levels, result, false);
     level.failed += child.failed;
     if (not !== undefined && child.failed === 0) level.lastFailure = fail(result, level, name);
+    // A subtest without assertions is one itself: it would have failed by throwing.
+    if (not === undefined && child.points === 0 && !child.isSkipped) result.passed += 1;
   } else if (directive !== null) {
     result.skipped += 1;
   } else if (not !== undefined) {
@@ -117,5 +123,7 @@ function checkPlan(level, result) {
   if (level.plan === undefined) fail(result, level, 'no plan: the test did not finish');
   else if (level.plan !== level.points) {
     fail(result, level, `${level.points} test points, but the plan says ${level.plan}`);
+  } else if (level.path === '' && level.points === 0 && !level.isSkipped) {
+    fail(result, level, 'no test points');
   }
 }

@@ -66,6 +66,13 @@ t.test('what does not add up is a failure', (t) => {
   t.end();
 });
 
+t.test('a subtest without assertions counts as one; a file without any fails', (t) => {
+  const empty = ['# Subtest: throws nothing', '    1..0', 'ok 1 - throws nothing', '1..1'];
+  t.match(read(...empty), { passed: 1, skipped: 0, failures: [] });
+  t.same(names(read('1..0')), ['no test points']);
+  t.end();
+});
+
 t.test('a skipped point has not passed', (t) => {
   t.match(read('ok 1 - one # SKIP no server', 'ok 2 - two # todo', '1..2'),
     { passed: 0, skipped: 2, failures: [] });
