@@ -36,7 +36,8 @@ function bar(
 ): string {
   const width = Math.max(1, share * (PANEL - VALUE - 12));
   const place = `x="${x.toFixed(1)}" y="${y.toFixed(1)}"`;
-  const rect = `<rect ${place} width="${width.toFixed(1)}" height="${BAR}" rx="2" fill="${colour}"/>`;
+  const size = `width="${width.toFixed(1)}" height="${BAR}"`;
+  const rect = `<rect ${place} ${size} rx="2" fill="${colour}"/>`;
   return rect + label(x + width + 6, y + BAR - 2.5, figure, bold);
 }
 
