@@ -21,6 +21,8 @@
 
 extern char** environ;
 
+namespace baton {
+
 Napi::Value throwSystemError(Napi::Env env, int code, const char* syscall, const std::string& what) {
   std::string message = std::string(syscall) + (what.empty() ? "" : " ") + what + ": " + strerror(code);
   Napi::Error error = Napi::Error::New(env, message);
@@ -313,3 +315,5 @@ void initProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("processRing", Napi::Function::New(env, processRing));
   exports.Set("processWatch", Napi::Function::New(env, processWatch));
 }
+
+}  // namespace baton

@@ -6,6 +6,10 @@
 
 #include <napi.h>
 
+#include <string>
+
+namespace baton {
+
 void initProcess(Napi::Env env, Napi::Object exports);
 
 /**
@@ -13,3 +17,5 @@ void initProcess(Napi::Env env, Napi::Object exports);
  * `syscall`, as Node's own errors have them. Returns undefined, for callers to return.
  */
 Napi::Value throwSystemError(Napi::Env env, int code, const char* syscall, const std::string& what);
+
+}  // namespace baton

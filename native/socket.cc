@@ -14,6 +14,8 @@
 
 #include "process.h"
 
+namespace baton {
+
 namespace {
 
 struct Address {
@@ -159,6 +161,12 @@ Napi::Value socketUnixAnswers(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(env, answers);
 }
 
+/** For the sockets that a listener will accept from now on. */
+Napi::Value socketKeepalive(const Napi::CallbackInfo& info) {
+  enable(info[0].As<Napi::Number>().Int32Value(), SOL_SOCKET, SO_KEEPALIVE, info[1].ToBoolean());
+  return info.Env().Undefined();
+}
+
 Napi::Value socketClose(const Napi::CallbackInfo& info) {
   close(info[0].As<Napi::Number>().Int32Value());
   return info.Env().Undefined();
@@ -171,5 +179,8 @@ void initSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("socketProbe", Napi::Function::New(env, socketProbe));
   exports.Set("socketListenUnix", Napi::Function::New(env, socketListenUnix));
   exports.Set("socketUnixAnswers", Napi::Function::New(env, socketUnixAnswers));
+  exports.Set("socketKeepalive", Napi::Function::New(env, socketKeepalive));
   exports.Set("socketClose", Napi::Function::New(env, socketClose));
 }
+
+}  // namespace baton

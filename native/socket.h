@@ -6,4 +6,8 @@
 
 #include <napi.h>
 
+namespace baton {
+
 void initSocket(Napi::Env env, Napi::Object exports);
+
+}  // namespace baton

@@ -76,6 +76,8 @@ export interface SocketCalls {
   socketListenUnix(path: string, mode: number | null, backlog: number): number;
   /** Whether somebody listens on the socket at `path`. */
   socketUnixAnswers(path: string): boolean;
+  /** Whether connections that this listener accepts from now on are probed when idle. */
+  socketKeepalive(fd: number, on: boolean): void;
   socketClose(fd: number): void;
 }
 
