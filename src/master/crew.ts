@@ -14,7 +14,8 @@ import { systemReason } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { LaneState } from '../shm/codes.js';
 import { BackOff } from './back-off.js';
-import type { Generation, Instance } from './instance.js';
+import type { Generation } from './generation.js';
+import type { Instance } from './instance.js';
 
 const LOOK_EVERY_MS = 5;
 

@@ -16,7 +16,8 @@
 import type { Logger } from '../base/log.js';
 import type { PoolSettings } from '../config/settings.js';
 import { Backend, BackendCounter, Superblock, TableNumber } from '../tables/columns.gen.js';
-import type { Generation, Instance } from './instance.js';
+import type { Generation } from './generation.js';
+import type { Instance } from './instance.js';
 import { liveServers, writePoolRoute } from './pool-rows.js';
 
 /** How soon to look again whether all lanes have followed. */

@@ -21,26 +21,13 @@ import { Segment } from '../shm/segment.js';
 import { Lane, TableNumber } from '../tables/columns.gen.js';
 import { CounterSource } from '../tables/counters.js';
 import { misfits, needsOf, sizesFor, workerCount, type Halves, type Sizes } from './capacities.js';
+import type { Generation } from './generation.js';
 import { writePools, writeRoutes } from './pool-rows.js';
 
 const SHM_DIRECTORY = '/dev/shm';
 const MIB = 1024 * 1024;
 /** As the smallest shm_max that may be written. */
 const POOL_BYTES_MIN = 64 * MIB;
-
-/** One configuration and where it lies. */
-export interface Generation {
-  readonly number: number;
-  readonly half: number;
-  readonly settings: Settings;
-  readonly workers: number;
-  readonly firstLane: number;
-  readonly firstPool: number;
-  readonly firstBackend: number;
-  readonly firstRouteWord: number;
-  readonly confOffset: number; // bytes from the object's start
-  readonly confBytes: number;
-}
 
 export interface InstanceOptions {
   readonly pidFile: string | null; // absolute

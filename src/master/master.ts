@@ -19,7 +19,7 @@ import { native } from '../native/binding.js';
 import { Crew } from './crew.js';
 import { Ejection } from './ejection.js';
 import { House, identityMistakes } from './house.js';
-import type { Generation } from './instance.js';
+import type { Generation } from './generation.js';
 import type { ListenerChange } from './listeners.js';
 import { loadAgain, reasonsOf, refuse, type Loaded } from './reload.js';
 import { watchSignals, type SignalFlags } from './signals.js';

@@ -13,7 +13,7 @@ import { SessionMode } from '../shm/codes.js';
 import type { Segment } from '../shm/segment.js';
 import { Backend, Pool, TableNumber } from '../tables/columns.gen.js';
 import { routeWordsOf } from './capacities.js';
-import type { Generation } from './instance.js';
+import type { Generation } from './generation.js';
 
 /** Writes every row; all servers are live. */
 export function writePools(segment: Segment, generation: Generation): void {

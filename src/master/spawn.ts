@@ -10,7 +10,8 @@ import { readFileSync } from 'node:fs';
 import { WORKER_ORDER_VARIABLE, type WorkerOrder } from '../base/worker-order.js';
 import type { Settings } from '../config/settings.js';
 import { FD_BASE } from './capacities.js';
-import type { Generation, Instance } from './instance.js';
+import type { Generation } from './generation.js';
+import type { Instance } from './instance.js';
 import type { WorkerSocket } from './listeners.js';
 
 export interface SpawnContext {
