@@ -1,0 +1,32 @@
+/**
+ * bin/baton as a command that ends: what it printed, and its exit code.
+ */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { within } from './wait-for.js';
+
+export const PROGRAM = process.env.BATON_STANDIN
+  ?? join(fileURLToPath(new URL('../../../', import.meta.url)), 'bin/baton');
+
+export interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `baton ARGS…` in a directory until its outputs are closed, so that a daemon may stay. */
+export function runBaton(
+  args: readonly string[], directory: string, environment: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const child = spawn(PROGRAM, args, {
+    cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment },
+  });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (bytes: Buffer) => { out += bytes.toString(); });
+  child.stderr.on('data', (bytes: Buffer) => { err += bytes.toString(); });
+  return within(`baton ${args.join(' ')} to end`, new Promise<Ended>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, out, err }));
+  }), 30_000);
+}
