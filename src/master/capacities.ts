@@ -22,7 +22,7 @@ import { LANES_MAX, type Capacities } from '../shm/plan.js';
 export const FD_BASE = 1024;
 export const WORKERS_MAX = LANES_MAX / 2;
 
-const SESSIONS_MAX = 65_536;
+const SESSIONS_MAX = 65_536 + 1; // rows; row 0 is nobody's
 const SESSIONS_MIN = 16;
 const REQUESTS = 131_072;
 const ARENA_BYTES = 4 << 20;
@@ -75,7 +75,8 @@ export function sizesFor(settings: Settings, confBytes: number, openFilesMax: nu
     routeWords: GROWTH * needs.routeWords + 65_536,
     confBytes: alignUp(GROWTH * needs.confBytes + 65_536),
   };
-  // One set of links for RESP2 and one for RESP3; row 0 is nobody's.
+  // One set of links for RESP2 and one for RESP3. A row's descriptor is FD_BASE + its number,
+  // links behind sessions, row 0 of each included.
   const links = 1 + GROWTH * 2 * linksOf(settings) + 32;
   const sessions = Math.min(SESSIONS_MAX, openFilesMax - FD_BASE - links);
   if (sessions < SESSIONS_MIN) throw tooFewFiles(settings, openFilesMax, FD_BASE + links + SESSIONS_MIN);
@@ -88,7 +89,7 @@ export function sizesFor(settings: Settings, confBytes: number, openFilesMax: nu
       routeWords: 2 * half.routeWords,
       confBytes: 2 * half.confBytes,
       commands: commands.length,
-      sessions: sessions + 1,
+      sessions,
       links,
       requests: REQUESTS,
       arenaBytes: ARENA_BYTES,
