@@ -7,7 +7,7 @@
 import t from 'tap';
 import { Baton } from '../support/baton.js';
 import type { Directives } from '../support/conf.js';
-import { FakeBackend, type Received } from '../support/fake-backend.js';
+import { FakeBackend, ownedKeys, type Received } from '../support/fake-backend.js';
 import { errorText, plain, show, type Argument } from '../support/resp.js';
 import type { Scope } from '../support/scope.js';
 import { waitFor } from '../support/wait-for.js';
@@ -36,14 +36,7 @@ async function stage(scope: Scope, pool: Directives = {}): Promise<Stage> {
     servers: fakes, pool: { distribution: 'modula', hash: 'md5', ...pool },
   });
   const client = await baton.client();
-  const keys: string[] = [];
-  for (let i = 0; keys.length < 3 || keys.includes(''); i += 1) {
-    await client.command('GET', `probe${i}`);
-    for (const [index, fake] of fakes.entries()) {
-      keys[index] ??= '';
-      if (fake.requests.length > 0) keys[index] = fake.requests.pop()!.args[0]!.toString();
-    }
-  }
+  const keys = await ownedKeys(client, fakes);
   client.destroy();
   return { baton, fakes, keys };
 }

@@ -107,5 +107,5 @@ t.test('afterwards the memory is free again', async (t) => {
 });
 
 async function usedChunks(): Promise<number> {
-  return baton.metric('baton_chunks_used');
+  return baton.metric('baton_lane_chunks');
 }

@@ -6,6 +6,7 @@
  * (HELLO, AUTH, SELECT, CLIENT, PING without arguments) is answered without asking the handler.
  */
 import { createServer, type Server, type Socket } from 'node:net';
+import type { Client } from './client.js';
 import { freePort } from './free-port.js';
 import { ReplyParser, type Reply } from './resp.js';
 import type { Scope } from './scope.js';
@@ -121,4 +122,17 @@ function handshake(request: Received): string | null {
     case 'PING': return request.args.length === 0 ? '+PONG\r\n' : null;
     default: return null;
   }
+}
+
+/** A key of each server, found by asking for keys until every server was asked. */
+export async function ownedKeys(client: Client, fakes: readonly FakeBackend[]): Promise<string[]> {
+  const keys: (string | null)[] = fakes.map(() => null);
+  for (let i = 0; keys.includes(null); i += 1) {
+    await client.command('GET', `probe${i}`);
+    for (const [index, fake] of fakes.entries()) {
+      if (fake.requests.length > 0) keys[index] = `probe${i}`;
+      fake.requests.length = 0;
+    }
+  }
+  return keys as string[];
 }

@@ -11,7 +11,7 @@ import type { Scope } from './scope.js';
 import { scratch } from './scratch.js';
 import { Hopeless, waitFor } from './wait-for.js';
 
-/** Starts it with these pools (each without `listen`); resolves to the pools' ports. */
+/** Starts pools (each without `listen`); resolves to their ports, and that of the `stats`. */
 export async function startNutcracker(
   scope: Scope, pools: { [name: string]: Directives },
 ): Promise<Record<string, number>> {
@@ -24,7 +24,8 @@ export async function startNutcracker(
   }
   const conf = join(directory, 'nutcracker.yml');
   writeFileSync(conf, poolsConf(listening));
-  const child = spawnChild('nutcracker', ['-c', conf, '-s', String(await freePort()),
+  const statsPort = await freePort();
+  const child = spawnChild('nutcracker', ['-c', conf, '-s', String(statsPort),
     '-a', '127.0.0.1']);
   let output = '';
   for (const stream of [child.stdout!, child.stderr!]) {
@@ -38,5 +39,6 @@ export async function startNutcracker(
     }
     return true;
   });
+  ports.stats = statsPort;
   return ports;
 }
