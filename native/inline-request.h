@@ -19,8 +19,11 @@ inline int32_t rewriteInline(const uint8_t* line, int32_t count, uint8_t* to, in
   std::vector<std::string> arguments;
   if (!splitInline(line, count, &arguments)) return kInlineUnbalanced;
   if (arguments.empty()) return 0;
-  std::string text = "*" + std::to_string(arguments.size()) + "\r\n";
-  for (const std::string& argument : arguments) text += "$" + std::to_string(argument.size()) + "\r\n" + argument + "\r\n";
+  std::string text;
+  text.append("*").append(std::to_string(arguments.size())).append("\r\n");
+  for (const std::string& argument : arguments) {
+    text.append("$").append(std::to_string(argument.size())).append("\r\n").append(argument).append("\r\n");
+  }
   if (static_cast<int64_t>(text.size()) + 64 > room) return kInlineNoRoom;
   memcpy(to, text.data(), text.size());
   return static_cast<int32_t>(text.size());

@@ -150,6 +150,18 @@ Napi::Value laneDrain(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), lane.head->sessions_open);
 }
 
+Napi::Value linkDefine(const Napi::CallbackInfo& info) {
+  const int32_t number = intOf(info[0]);
+  lane.head->link_top = std::max(lane.head->link_top, number + 1);
+  Link& link = lane.journal.touch(lane.links[number]);
+  link.pool = intOf(info[1]);
+  link.backend = intOf(info[2]);
+  link.protocol = intOf(info[3]);
+  link.fd = -1;
+  link.state = kLinkStateDown;
+  return info.Env().Undefined();
+}
+
 Napi::Value linkConnect(const Napi::CallbackInfo& info) {
   const std::string address = info[1].As<Napi::String>();
   return Napi::Number::New(info.Env(), lane.connectLink(intOf(info[0]), address.c_str(), intOf(info[2]), info[3].As<Napi::Boolean>()));
@@ -228,7 +240,7 @@ void initLane(Napi::Env env, Napi::Object exports) {
       {"laneAttach", laneAttach}, {"laneCommands", laneCommands}, {"laneStart", laneStart}, {"laneStop", laneStop},
       {"laneTurn", laneTurn}, {"laneFinish", laneFinish}, {"laneApply", laneApply}, {"laneListen", laneListen},
       {"laneCloseListeners", laneCloseListeners}, {"laneDrain", laneDrain}, {"laneCheck", laneCheck},
-      {"laneRelease", laneRelease}, {"linkConnect", linkConnect}, {"linkHandshake", linkHandshake},
+      {"laneRelease", laneRelease}, {"linkDefine", linkDefine}, {"linkConnect", linkConnect}, {"linkHandshake", linkHandshake},
       {"linkOpenGate", linkOpenGate}, {"linkLose", linkLose}, {"linkTimeouts", linkTimeouts},
       {"sessionClose", sessionClose}, {"sessionNote", sessionNote}, {"sessionRead", sessionRead},
   };

@@ -15,6 +15,7 @@ namespace baton {
 namespace {
 
 constexpr int kAcceptsPerTurn = 64;
+constexpr int kLanesMax = 64;
 constexpr char kMaxClients[] = "-ERR max number of clients reached\r\n";
 
 uint64_t cookieOf(int fd) {
@@ -106,7 +107,8 @@ void Lane::openSession(int fd, int32_t listener, const sockaddr_storage& address
   session.flags = listeners[static_cast<size_t>(listener)].unix_socket ? kSessionFlagUnix : 0;
   session.cookie = cookieOf(placed);
   session.opened_us = session.active_us = head->now_us;
-  session.client_id = head->next_client_id++;
+  session.client_id = head->next_client_id;
+  head->next_client_id += kLanesMax;  // ids of lanes interleave
   SessionInfo& info = journal.touch(infos[number]);
   const int32_t info_imaged = info.imaged;
   info = {};

@@ -7,8 +7,8 @@ import { SCHEMA_HASH } from '../tables/columns.gen.js';
 
 export interface Native extends SegmentCalls, LaneCalls, SocketCalls, ProcessCalls {
   readonly schemaHash: number;
-  /** twemproxy's hash of a key, as an unsigned 32-bit number. kind: HashKind. */
-  hashKey(kind: number, key: Uint8Array): number;
+  /** The hash by which a pool routes a key, as a signed 32-bit number; tagOpen -1 = no hash_tag. */
+  hashKey(kind: number, tagOpen: number, tagClose: number, key: Uint8Array): number;
 }
 
 export interface SegmentCalls {
@@ -26,32 +26,44 @@ export interface SegmentCalls {
   segmentView(offset: number, bytes: number): ArrayBuffer;
 }
 
-/** See native/lane.h for what each does; only the worker that owns the lane calls them. */
+/** Only the worker that owns the lane calls these; native/lane.h says how each is done. */
 export interface LaneCalls {
   laneAttach(plan: LaneAttachment): void;
-  /** names[i] is the lower-case name of command i; shape[i] packs what the scanner must know of it. */
-  laneCommands(names: readonly string[], shape: Int32Array): void;
-  /** Runs `decide(descriptors)` inside the lane's turns until libuv has something to do, for ever. */
-  laneStart(decide: (descriptors: number) => void): void;
+  /** names[i] is the lower-case name of command i; shapes[i] packs what the scanner must know of it. */
+  laneCommands(names: readonly string[], shapes: Int32Array): void;
+  /** Calls `run` inside libuv's loop, for ever; run() takes turns until LaneHead.Leave is set. */
+  laneStart(run: () => void): void;
   laneStop(): void;
   /** One round: apply plans, commit, send, wait, receive, frame. Returns the number of descriptors. */
   laneTurn(): number;
-  /** Applies the plans written so far, so that columns show their effect. */
+  /** Applies, commits and sends what has been decided, without waiting. */
+  laneFinish(): void;
+  /** Applies the first `decided` plans, so that columns show their effect. */
   laneApply(decided: number): void;
   laneListen(fd: number, pool: number, unix: boolean): number;
-  lanePauseListeners(paused: boolean): void;
+  /** Closes this process's copies; others that hold the sockets go on accepting. */
   laneCloseListeners(): void;
+  /** Closes sessions that have nothing under way. Returns how many sessions are left. */
+  laneDrain(): number;
+  /** Walks every table and the pool; returns what is wrong, empty when all is well. */
+  laneCheck(): string[];
+  /** Gives the lane's nodes and chunks back: its end. */
+  laneRelease(): void;
+  linkDefine(link: number, pool: number, backend: number, protocol: number): void;
+  /** Starts a connect to an IP address or a path. 0 or -errno; LinkUp or LinkLost follows. */
   linkConnect(link: number, address: string, port: number, unix: boolean): number;
-  /** Queues a request of ours ahead of all others; its reply comes as a LinkReply descriptor. */
+  /** Sends bytes that precede all requests; each reply comes as a LinkReply. 0 or -errno. */
   linkHandshake(link: number, bytes: Uint8Array): number;
   linkOpenGate(link: number): void;
-  /** Closes the link; every request that was not wholly unsent is answered with `error`. Returns how many. */
+  /** Closes the link; requests are answered with `error`, wholly unsent ones kept if `resend`. Returns how many. */
   linkLose(link: number, error: Uint8Array, resend: boolean): number;
-  /** Answers requests older than their pool's timeout with `error`. Returns how many. */
+  /** Answers requests that arrived before `olderThanUs` (monotonic) with `error`. Returns how many. */
   linkTimeouts(link: number, olderThanUs: number, error: Uint8Array): number;
   sessionClose(session: number, reason: number): void;
-  /** Walks every table and the pool; returns a list of what is wrong, empty when all is well. */
-  laneCheck(): string[];
+  /** Writes a column of session_info: 0 name, 1 lib_name, 2 lib_ver, 3 db. */
+  sessionNote(session: number, note: number, value: Uint8Array): void;
+  /** Copies bytes out of a large request in the session's in chain. */
+  sessionRead(session: number, offset: number, bytes: number): Buffer;
 }
 
 export interface LaneAttachment {
@@ -59,7 +71,9 @@ export interface LaneAttachment {
   readonly laneBase: number;
   readonly tableBases: Float64Array; // by TableNumber, absolute
   readonly regions: Float64Array; // operation, argument, scratch, journal, arena: absolute
-  readonly sizes: Int32Array; // sessions, links, requests, descriptors, receipts, arena bytes, pools, backends, commands
+  /** sessions, links, requests, descriptors, receipts, arena bytes, pools, backends, commands, argument words, journal bytes */
+  readonly sizes: Int32Array;
+  readonly peerCounters: Float64Array; // pool counters of all lanes of this half: absolute
   readonly fdBase: number; // first descriptor of the lane range
 }
 

@@ -1,0 +1,254 @@
+/**
+ * Decides what becomes of every request that was framed in a turn.
+ *
+ *   descriptor ─┬─ plain, admitted, link up ────────────► plan = link         (the fast path)
+ *               ├─ MGET, MSET, DEL … ───────────────────► plan = Split program
+ *               ├─ keys elsewhere, or several ──────────► plan = link, or CROSSSLOT
+ *               └─ PING, HELLO, errors … ───────────────► plan = Reply program
+ *
+ * Nothing on the fast path allocates; it reads columns and writes one word per request. C++ carries
+ * the plans out in order (native/apply.cc). After a decision that changes session state, the plans so
+ * far are carried out at once, so that the next decision sees it.
+ */
+import { fail } from '../base/assert.js';
+import { native } from '../native/binding.js';
+import { Plan } from '../protocol/command.js';
+import {
+  arityOf, commandCount, commandId, commands, firstKeyOf, keyStepOf, mergeOf, needsArgs, planOf, resolveCommand,
+} from '../protocol/command-table.js';
+import { CROSSSLOT } from '../protocol/errors.js';
+import { errorReply } from '../protocol/reply.js';
+import { DescriptorKind, LinkState, Operation, SessionMode } from '../shm/codes.js';
+import { Descriptor, LaneHead, Link, PoolCounter, Session } from '../tables/columns.gen.js';
+import type { LaneView } from '../tables/lane-view.js';
+import { argumentsOf } from './arguments.js';
+import type { LaneEvents } from './lane-events.js';
+import type { LinkSet } from './link-set.js';
+import { rejectionOf, routingKeysOf } from './local-admission.js';
+import type { ProxyFacts } from './local-answer.js';
+import { answerLocally } from './local-commands.js';
+import { scanErrorReply } from './scan-errors.js';
+import type { PoolRoute } from './pool-route.js';
+import { PONG_PLAN, Program } from './program.js';
+import type { SessionDesk } from './session-desk.js';
+import { Splitter } from './split.js';
+
+const PING = commandId('ping');
+
+/** arity of the commands whose one key is argv[1]; 0: not one of them. */
+const plainArity = Int32Array.from(
+  { length: commandCount }, (_, id) => (planOf[id] === Plan.Plain && needsArgs[id] === 0 ? arityOf[id]! : 0),
+);
+
+/** What C++ must know of each command to frame it: see CommandNames in native/command-names.h. */
+export function commandShapes(): Int32Array {
+  return Int32Array.from({ length: commandCount }, (_, id) => {
+    const isList = needsArgs[id] === 1 && id !== PING ? 1 : 0;
+    return isList | (firstKeyOf[id]! & 0xff) << 8 | (keyStepOf[id]! & 0xff) << 16;
+  });
+}
+
+export function commandNames(): string[] {
+  return commands.slice(0, commandCount).map(({ name }) => name);
+}
+
+export class Dispatch {
+  readonly #words: Int32Array;
+  readonly #program: Program;
+  readonly #splitter = new Splitter();
+  #index = 0; // descriptor that is being decided
+
+  constructor(
+    private readonly view: LaneView,
+    private readonly routes: readonly PoolRoute[],
+    private readonly firstPool: number,
+    private readonly links: LinkSet,
+    private readonly desk: SessionDesk,
+    private readonly facts: ProxyFacts,
+    private readonly events: LaneEvents,
+  ) {
+    this.#words = view.words;
+    this.#program = new Program(view);
+  }
+
+  /** Writes a plan for each descriptor from `decided` to `descriptors` of the lane's head. */
+  decide(): void {
+    const words = this.#words;
+    const { head, descriptor } = this.view;
+    let index = words[head + LaneHead.Decided]!;
+    if (index === 0) this.#program.reset();
+    for (; index < words[head + LaneHead.Descriptors]!; index++) {
+      const at = descriptor + index * Descriptor.RowWords;
+      this.#index = index;
+      if (words[at + Descriptor.Kind] === DescriptorKind.Request) {
+        words[at + Descriptor.Plan] = this.#planOf(at);
+      } else {
+        this.#onEvent(at);
+      }
+    }
+    words[head + LaneHead.Decided] = index;
+  }
+
+  #planOf(at: number): number {
+    const words = this.#words;
+    const command = words[at + Descriptor.Command]!;
+    const row = words[at + Descriptor.Row]!;
+    const mode = words[this.view.session + row * Session.RowWords + Session.Mode]!;
+    const arity = command < 0 ? 0 : plainArity[command]!;
+    const argc = words[at + Descriptor.Argc]!;
+    const isAdmitted = arity !== 0 && (arity > 0 ? argc === arity : argc >= -arity) && (mode & SessionMode.NeedsAuth) === 0;
+    if (!isAdmitted) return this.#planSlowly(at, command, mode, row);
+    const route = this.routes[words[at + Descriptor.Pool]! - this.firstPool]!;
+    const backend = route.view.route(words[at + Descriptor.Hash]!);
+    if (backend < 0) return this.#noServer(route);
+    const link = route.linkOf(backend, (mode & SessionMode.Resp3) >> 1, row);
+    return this.#isOpen(link, route) ? link : this.#notOpen(link, route);
+  }
+
+  /** Up, and its queue is not full. */
+  #isOpen(link: number, route: PoolRoute): boolean {
+    const at = this.view.link + link * Link.RowWords;
+    return this.#words[at + Link.State] === LinkState.Up && this.#words[at + Link.OutBytes]! <= route.queueLimit;
+  }
+
+  /** The plan for a request whose link is full, down or not yet connected. */
+  #notOpen(link: number, route: PoolRoute): number {
+    const outBytes = this.#words[this.view.link + link * Link.RowWords + Link.OutBytes]!;
+    if (outBytes > route.queueLimit) {
+      return this.#program.begin(this.#index, 2, 0).word(Operation.Stall).word(link).end();
+    }
+    if (this.links.isUp(link) || this.links.prepare(link)) return link;
+    this.view.countPool(route.row, PoolCounter.ForwardError);
+    return this.#reply(this.links.refusal(link));
+  }
+
+  #noServer(route: PoolRoute): number {
+    this.view.countPool(route.row, PoolCounter.ForwardError);
+    return this.#error(`ERR no server of pool '${route.settings.name}' is live`);
+  }
+
+  #planSlowly(at: number, command: number, mode: number, row: number): number {
+    const words = this.#words;
+    const isAuthenticated = (mode & SessionMode.NeedsAuth) === 0;
+    if (command === PING && isAuthenticated && words[at + Descriptor.Argc] === 1) return PONG_PLAN;
+    const route = this.routes[words[at + Descriptor.Pool]! - this.firstPool]!;
+    if (command >= 0 && planOf[command] === Plan.Split && isAuthenticated) {
+      const plan = this.#split(at, command, route, mode, row);
+      if (plan !== 0) return plan;
+    }
+    const args = argumentsOf(this.view, at);
+    const id = resolveCommand(args);
+    const rejection = rejectionOf(id, args, isAuthenticated);
+    if (rejection !== null) return this.#reject(rejection, route);
+    const plan = planOf[id] as Plan;
+    if (plan === Plan.Local || plan === Plan.Container) return this.#answer(args, row, route);
+    return this.#routeByKeys(id, args, route, mode, row);
+  }
+
+  #reject(text: string, route: PoolRoute): number {
+    this.view.countPool(route.row, rejectionCounter(text));
+    return this.#error(text);
+  }
+
+  /** 0: the arguments are wrong, or too many to be listed; the slow way words the error. */
+  #split(at: number, command: number, route: PoolRoute, mode: number, row: number): number {
+    const words = this.#words;
+    const argc = words[at + Descriptor.Argc]!;
+    const step = keyStepOf[command]!;
+    const first = words[at + Descriptor.Arguments]!;
+    if (argc < 1 + step || (argc - 1) % step !== 0) return 0;
+    if (first < 0) return this.#error(`ERR too many arguments to be split over servers`);
+    const keys = (argc - 1) / step;
+    const parts = this.#splitter.group(words, this.view.argument + first, keys, step, route, (mode & SessionMode.Resp3) >> 1, row);
+    if (parts < 0) return this.#noServer(route);
+    const { links } = this.#splitter;
+    for (let part = 0; part < parts; part++) {
+      if (this.#isOpen(links[part]!, route)) continue;
+      const plan = this.#notOpen(links[part]!, route);
+      if (plan < 0) return plan;
+    }
+    if (parts === 1) return links[0]!;
+    if (!this.#program.fits(this.#splitter.wordsNeeded, 0)) return this.#error('ERR too many keys to be split over servers');
+    this.#program.begin(this.#index, this.#splitter.wordsNeeded, 0);
+    this.#splitter.write(this.#program, mergeOf[command]!, step);
+    return this.#program.end();
+  }
+
+  /** Several keys, or keys elsewhere than argv[1]: one server must own them all. */
+  #routeByKeys(id: number, args: Buffer[], route: PoolRoute, mode: number, row: number): number {
+    const keys = routingKeysOf(id, args);
+    if (typeof keys === 'string') return this.#reject(keys, route);
+    let owner = -1;
+    for (const key of keys) {
+      const backend = route.view.route(native.hashKey(route.hashKind, route.tagOpen, route.tagClose, args[key]!));
+      if (backend < 0) return this.#noServer(route);
+      if (owner >= 0 && backend !== owner) {
+        this.view.countPool(route.row, PoolCounter.ErrorCrossslot);
+        return this.#error(CROSSSLOT);
+      }
+      owner = backend;
+    }
+    const link = route.linkOf(owner, (mode & SessionMode.Resp3) >> 1, row);
+    return this.#isOpen(link, route) ? link : this.#notOpen(link, route);
+  }
+
+  #answer(args: Buffer[], row: number, route: PoolRoute): number {
+    const answer = answerLocally(args, this.desk.factsOf(row, route.settings), this.facts);
+    if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply)) this.view.countPool(route.row, PoolCounter.ErrorAuth);
+    if (!this.#program.fits(16, answer.reply.length)) return this.#error('ERR the answer is too large for the proxy');
+    this.#program.begin(this.#index, 16, answer.reply.length).reply(answer.reply);
+    if (answer.changes !== undefined) {
+      this.#program.word(Operation.SetMode).word(this.desk.apply(row, answer.changes));
+    }
+    if (answer.close === true) this.#program.word(Operation.Close);
+    const plan = this.#program.end();
+    if (answer.changes === undefined) return plan;
+    const at = this.view.descriptor + this.#index * Descriptor.RowWords;
+    this.#words[at + Descriptor.Plan] = plan;
+    native.laneApply(this.#index + 1);
+    return plan;
+  }
+
+  #error(text: string): number {
+    return this.#reply(errorReply(text));
+  }
+
+  #reply(bytes: Buffer): number {
+    return this.#program.begin(this.#index, 4, bytes.length).reply(bytes).end();
+  }
+
+  #onEvent(at: number): void {
+    const words = this.#words;
+    const row = words[at + Descriptor.Row]!;
+    const code = words[at + Descriptor.Command]!;
+    switch (words[at + Descriptor.Kind] as DescriptorKind) {
+      case DescriptorKind.LinkUp: return this.links.onUp(row);
+      case DescriptorKind.LinkLost: return this.links.onLost(row, code);
+      case DescriptorKind.LinkReply: {
+        const begin = this.view.arena + words[at + Descriptor.Offset]!;
+        return this.links.onReply(row, this.view.bytes.subarray(begin, begin + words[at + Descriptor.Bytes]!));
+      }
+      case DescriptorKind.ProtocolError: {
+        this.#program.begin(this.#index, 8, 128).reply(scanErrorReply(code)).word(Operation.Close);
+        words[at + Descriptor.Plan] = this.#program.end();
+        return;
+      }
+      case DescriptorKind.SessionClosed:
+        return this.events.onSessionClosed(row, code, words[at + Descriptor.Pool]!, words[at + Descriptor.Bytes]!);
+      case DescriptorKind.AcceptFailed: return this.events.onAcceptFailed(code);
+      case DescriptorKind.ClientRefused: return this.events.onClientRefused(row, code);
+      default: return fail('every kind of descriptor has a case');
+    }
+  }
+}
+
+function rejectionCounter(text: string): PoolCounter {
+  if (text.startsWith('NOAUTH')) return PoolCounter.ErrorAuth;
+  if (text.includes('not supported') || text.includes('disabled')) return PoolCounter.ErrorRefused;
+  return PoolCounter.ErrorUnknown;
+}
+
+function isAuthFailure(reply: Buffer): boolean {
+  const text = reply.toString('latin1', 1, 10);
+  return text.startsWith('WRONGPASS') || text.startsWith('NOAUTH');
+}

@@ -1,0 +1,8 @@
+/** What happens in a lane and deserves a log line; the worker words and rate-limits it. */
+export interface LaneEvents {
+  /** reason: CloseReason; queuedBytes: output the client had not read. */
+  onSessionClosed(row: number, reason: number, pool: number, queuedBytes: number): void;
+  onAcceptFailed(errno: number): void;
+  /** A connection was refused: client_connections (errno 0) or no descriptor for it. */
+  onClientRefused(pool: number, errno: number): void;
+}

@@ -1,0 +1,92 @@
+/** Words what happens in a lane as log lines, and keeps floods out of the log. */
+import { getSystemErrorName } from 'node:util';
+import type { Logger } from '../base/log.js';
+import type { PoolSettings, ServerSettings } from '../config/settings.js';
+import type { LaneEvents } from '../proxy/lane-events.js';
+import type { SessionDesk } from '../proxy/session-desk.js';
+import { CloseReason } from '../shm/codes.js';
+
+const REASONS: Partial<Record<CloseReason, string>> = {
+  [CloseReason.ClientError]: 'its connection broke',
+  [CloseReason.Protocol]: 'it sent what is no RESP',
+  [CloseReason.OutputLimit]: 'it did not read its replies: client_output_limit is reached',
+  [CloseReason.RequestTooLarge]: 'its request is too large',
+  [CloseReason.ReplyCut]: 'its server was lost in the middle of a reply that had begun to flow',
+  [CloseReason.NoMemory]: 'there is no memory left for it: shm_max is reached',
+};
+const WINDOW_MS = 1000;
+const LINES_PER_WINDOW = 10;
+
+/** At most ten lines of an event a second; the next one that passes says how many were left out. */
+class Throttle {
+  #windowStart = 0;
+  #lines = 0;
+  #suppressed = 0;
+
+  /** undefined: leave the line out; else how many were left out before it. */
+  pass(): number | undefined {
+    const now = performance.now();
+    if (now - this.#windowStart > WINDOW_MS) {
+      this.#windowStart = now;
+      this.#lines = 0;
+    }
+    if (++this.#lines > LINES_PER_WINDOW) {
+      this.#suppressed++;
+      return undefined;
+    }
+    const suppressed = this.#suppressed;
+    this.#suppressed = 0;
+    return suppressed;
+  }
+}
+
+export class LaneLog implements LaneEvents {
+  readonly #closed = new Throttle();
+  readonly #accept = new Throttle();
+  readonly #refused = new Throttle();
+
+  constructor(
+    private readonly log: Logger,
+    private readonly desk: SessionDesk,
+    private readonly poolOf: (row: number) => PoolSettings,
+  ) {}
+
+  onSessionClosed(row: number, reason: number, pool: number, queuedBytes: number): void {
+    if (reason === CloseReason.ClientError) return; // every kill -9 of a client; counted as client_err
+    const suppressed = this.#closed.pass();
+    if (suppressed === undefined) return;
+    const client = this.desk.peerOf(row);
+    const why = REASONS[reason as CloseReason] ?? 'closed';
+    this.log.warn(
+      { event: 'client_closed', pool: this.poolOf(pool).name, client, reason, queuedBytes, ...left(suppressed) },
+      `client ${client} is closed: ${why}`,
+    );
+  }
+
+  onAcceptFailed(errno: number): void {
+    const suppressed = this.#accept.pass();
+    if (suppressed === undefined) return;
+    const code = getSystemErrorName(-errno);
+    this.log.error({ event: 'accept_failed', code, ...left(suppressed) },
+      `clients are refused: no descriptor is left (${code}); raise max_openfiles or the limit of the process`);
+  }
+
+  onClientRefused(pool: number, errno: number): void {
+    const suppressed = this.#refused.pass();
+    if (suppressed === undefined) return;
+    const { name, clientConnections } = this.poolOf(pool);
+    const why = errno !== 0 ? `no descriptor is left (${getSystemErrorName(-errno)})`
+      : clientConnections > 0 ? `client_connections is ${clientConnections}` : 'every session row is taken; raise max_openfiles';
+    this.log.warn({ event: 'client_refused', pool: name, ...left(suppressed) }, `pool '${name}': a client is refused: ${why}`);
+  }
+
+  onServerChange(server: ServerSettings, pool: PoolSettings, up: boolean, reason: string): void {
+    const facts = { event: up ? 'server_up' : 'server_down', pool: pool.name, server: server.name };
+    if (up) this.log.info(facts, `server '${server.name}' of pool '${pool.name}' is back`);
+    else this.log.warn(facts, `server '${server.name}' of pool '${pool.name}' is lost: ${reason}`);
+  }
+}
+
+function left(suppressed: number): { suppressed?: number } {
+  return suppressed > 0 ? { suppressed } : {};
+}
