@@ -25,7 +25,8 @@ const SAME: Argument[][] = [
   ['CLIENT', 'SETNAME', ''], ['CLIENT', 'GETNAME'], ['CLIENT', 'NO-EVICT', 'on'],
   ['CLIENT', 'NO-EVICT', 'off'], ['CLIENT', 'NO-EVICT', 'maybe'], ['CLIENT'],
   ['CLIENT', 'NOSUCH'], ['CLIENT', 'SETNAME'], ['CONFIG', 'GET', 'no-such-directive'],
-  ['CONFIG', 'GET'], ['COMMAND', 'GETKEYS', 'GET', 'k'], ['COMMAND', 'GETKEYS', 'MSET', 'a', 1, 'b', 2],
+  ['CONFIG', 'GET'], ['COMMAND', 'GETKEYS', 'GET', 'k'],
+  ['COMMAND', 'GETKEYS', 'MSET', 'a', 1, 'b', 2],
   ['COMMAND', 'GETKEYS', 'EVAL', 'x', 2, 'a', 'b', 'c'], ['COMMAND', 'GETKEYS', 'PING'],
   ['COMMAND', 'GETKEYS', 'NOSUCH', 'x'], ['COMMAND', 'INFO', 'nosuch'], ['COMMAND', 'INFO', 'get'],
   ['COMMAND', 'INFO', 'mget', 'nosuch', 'set'], ['RESET'], ['CLIENT', 'GETNAME'], ['PING'],
@@ -59,7 +60,8 @@ t.test('CLIENT ID, LIST and INFO know the clients of all lanes', async (t) => {
   for (const [i, client] of clients.entries()) await client.call('CLIENT', 'SETNAME', `c${i}`);
   const list = String(await clients[0]!.call('CLIENT', 'LIST'));
   for (const [i, id] of ids.entries()) {
-    t.match(list, new RegExp(`^id=${id} addr=127.0.0.1:${clients[i]!.localPort} .*name=c${i} `, 'm'));
+    const address = `127.0.0.1:${clients[i]!.localPort}`;
+    t.match(list, new RegExp(`^id=${id} addr=${address} .*name=c${i} `, 'm'));
   }
   const own = String(await clients[3]!.call('CLIENT', 'INFO'));
   t.match(own, new RegExp(`^id=${ids[3]} .*name=c3 `));
@@ -131,7 +133,7 @@ t.test('a password: clients must know it, servers are told it', async (t) => {
   t.equal(await locked.call('GET', 'k'), 'v', 'it lies in the pool\'s database');
 });
 
-t.test('a password that the servers do not take: errors, and the log names the server', async (t) => {
+t.test('a password the servers do not take: errors, and a log line', async (t) => {
   const locked = await Redis.start(t, ['--requirepass', 'right']);
   const front = await Baton.start(t, { servers: [locked], pool: { redis_auth: 'wrong' } });
   const client = await front.client();

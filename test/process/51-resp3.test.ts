@@ -104,7 +104,8 @@ const RARE = [
   '_\r\n', '#t\r\n', '#f\r\n', ',3.25\r\n', ',inf\r\n', ',-inf\r\n', ',nan\r\n', ',1e300\r\n',
   '(3492890328409238509324850943850943825024385\r\n', '!21\r\nSYNTAX invalid syntax\r\n',
   '=15\r\ntxt:Some string\r\n', '%2\r\n+a\r\n:1\r\n+b\r\n%1\r\n$1\r\nc\r\n*2\r\n_\r\n,1\r\n',
-  '~3\r\n:1\r\n$2\r\n\r\n\r\n#f\r\n', '*0\r\n', '%0\r\n', '~0\r\n', '$0\r\n\r\n', '*-1\r\n', '$-1\r\n',
+  '~3\r\n:1\r\n$2\r\n\r\n\r\n#f\r\n', '*0\r\n', '%0\r\n', '~0\r\n', '$0\r\n\r\n',
+  '*-1\r\n', '$-1\r\n',
   '*2\r\n*2\r\n*2\r\n*1\r\n~1\r\n%1\r\n+k\r\n(12\r\n:1\r\n:2\r\n$3\r\na\r\n\r\n',
   `*3\r\n$5000\r\n${'x'.repeat(5000)}\r\n%1\r\n+k\r\n=9000\r\n${'y'.repeat(9000)}\r\n#t\r\n`,
 ];

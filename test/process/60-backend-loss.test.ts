@@ -52,7 +52,8 @@ t.test('a reply cut in the middle never reaches its client as if it were whole',
     cut = '';
   });
   const baton = await Baton.start(t, { servers: [fake], pool: QUICK });
-  const halves = ['+', '+O', '+OK\r', '$5\r\nab', '$300000\r\nabc', '*2\r\n$1\r\na\r\n', '*1\r\n*1\r\n',
+  const halves = ['+', '+O', '+OK\r', '$5\r\nab', '$300000\r\nabc', '*2\r\n$1\r\na\r\n',
+    '*1\r\n*1\r\n',
     `$300000\r\n${'x'.repeat(200_000)}`];
   for (const half of halves) {
     const [client, other] = [await baton.client(), await baton.client()];

@@ -107,7 +107,8 @@ t.test('a server that is back is taken in again after server_retry_timeout', asy
     });
     await servers[0]!.up();
     await waitFor('it to be used again', async () =>
-      isFine(await set(client, `round ${round} `)) && Number(await servers[0]!.call('DBSIZE')) > 100);
+      isFine(await set(client, `round ${round} `))
+      && Number(await servers[0]!.call('DBSIZE')) > 100);
     t.equal(await baton.metric('baton_server_live'), 3, `round ${round}`);
   }
 });

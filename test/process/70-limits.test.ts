@@ -61,7 +61,7 @@ t.test('a client with too many requests in flight is read no further', async (t)
   await waitFor('the first hundred', () => fake.requests.length >= 100);
   t.equal(await other.call('PING'), 'PONG');
   t.equal(fake.requests.length, 100, 'and no more');
-  fake.handler = (request) => request.reply(`$${request.args[0]!.length}\r\n${request.args[0]!}\r\n`);
+  fake.handler = ({ args, reply }) => reply(`$${args[0]!.length}\r\n${args[0]!.toString()}\r\n`);
   for (const request of fake.requests.slice()) fake.handler(request);
   const replies = (await eager.replies(5000)).map(plain);
   t.equal(replies.findIndex((reply, i) => reply !== `k${i}`), -1, 'then all, in order');

@@ -24,6 +24,9 @@ async function isServed(client: Client): Promise<boolean> {
 const isEmpty = async (baton: Baton): Promise<boolean> =>
   await baton.metric('baton_lane_chunks') === 0;
 
+const isFull = async (baton: Baton): Promise<boolean> =>
+  await baton.metric('baton_lane_pool_full_total') > 0;
+
 t.test('a pool filled by replies that nobody reads', async (t) => {
   const baton = await Baton.start(t, {
     servers: [redis], global: { shm_max: '64m' }, pool: { client_output_limit: '1g' },
@@ -34,7 +37,7 @@ t.test('a pool filled by replies that nobody reads', async (t) => {
     glutton.pause();
     glutton.push(Buffer.concat(Array.from({ length: 30 }, () => encode(['GET', 'value:1m']))));
   }
-  await waitFor('the pool to be full', async () => await baton.metric('baton_lane_pool_full_total') > 0);
+  await waitFor('the pool to be full', () => isFull(baton));
   const max = await baton.metric('baton_shm_pool_max_bytes');
   t.ok(await baton.metric('baton_shm_pool_bytes') <= max, 'it does not exceed shm_max');
   for (const glutton of gluttons) glutton.reset();
@@ -55,12 +58,12 @@ t.test('a pool filled by requests that no server takes', async (t) => {
   const senders = await Promise.all(Array.from({ length: 8 }, () => baton.client()));
   const big = encode(['SET', 'big', Buffer.alloc(MIB, 'x')]);
   for (const sender of senders) for (let i = 0; i < 20; i += 1) sender.push(big);
-  await waitFor('the pool to be full', async () => await baton.metric('baton_lane_pool_full_total') > 0);
+  await waitFor('the pool to be full', () => isFull(baton));
   deaf.hear();
   for (const sender of senders) {
     const replies = await sender.replies(20, 30_000);
-    const strange = replies.filter((reply) => plain(reply) !== 'OK').map((reply) => show(reply.raw));
-    t.same(strange, [], 'they were held up, not refused');
+    const strange = replies.filter((reply) => plain(reply) !== 'OK');
+    t.same(strange.map((reply) => show(reply.raw)), [], 'they were held up, not refused');
   }
   await waitFor('all memory to be free', () => isEmpty(baton));
   t.same(baton.workers(), [worker], 'the worker lived on');

@@ -41,7 +41,8 @@ t.test('the JSON has a nutcracker\'s keys', async (t) => {
   const [ourPool, theirPool] = [ours.alpha as object, theirs.alpha as object];
   t.same(keysOf(ourPool), keysOf(theirPool));
   for (const name of ['server0', 'server1']) {
-    t.same(keysOf((ourPool as Stats)[name] as object), keysOf((theirPool as Stats)[name] as object));
+    const [our, their] = [ourPool, theirPool].map((pool) => (pool as Stats)[name] as object);
+    t.same(keysOf(our!), keysOf(their!));
   }
 });
 
@@ -126,7 +127,8 @@ t.test('latency histograms: cumulative, complete, with sum and count', async (t)
     const [base, labels] = [name.slice(0, name.indexOf('{')), name.slice(name.indexOf('{'))];
     t.equal(metrics.get(`${base}_count${labels}`), buckets.at(-1), `${name} is complete`);
   }
-  const pool = [...histograms].find(([name]) => name.includes('pool="alpha"') && !name.includes('server='));
+  const pool = [...histograms].find(([name]) =>
+    name.includes('pool="alpha"') && !name.includes('server='));
   t.ok(pool !== undefined && pool[1].at(-1)! > 600, 'the requests of this test are in it');
 });
 

@@ -195,7 +195,7 @@ export class Baton {
 
   async #up(): Promise<void> {
     writeFileSync(this.confFile, this.#conf());
-    const program = process.env.BATON_STANDIN ?? join(root, 'bin/baton');
+    const program = join(root, 'bin/baton');
     const child = spawnChild(program, ['-c', this.confFile, '-p', this.pidFile], {
       cwd: this.directory, env: { ...process.env, ...this.options.environment },
     });
