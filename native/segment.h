@@ -3,10 +3,13 @@
 // Address space for the whole object is reserved at once; parts become memory by fallocate when they
 // are needed. A plain ftruncate would turn a full /dev/shm into SIGBUS at some later store.
 #pragma once
-#include <napi.h>
-
 #include <cstddef>
 #include <cstdint>
+
+namespace Napi {
+class Env;
+class Object;
+}  // namespace Napi
 
 namespace baton {
 
@@ -28,6 +31,6 @@ struct Segment {
 
 extern Segment segment;
 
-void initSegment(Napi::Env env, Napi::Object exports);
+void initSegment(Napi::Env env, Napi::Object exports);  // segment-binding.cc
 
 }  // namespace baton
