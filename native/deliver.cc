@@ -223,6 +223,7 @@ void Lane::complete(Session& session, Request& request, bool in_link) {
 
 // Replies that were held and whose turn has come.
 void Lane::drainHeld(Session& session) {
+  if (session.held_bytes == 0) return;
   while (session.requests > 0 && session.state != kSessionStateClosing) {
     Request& request = requests[session.request_head];
     Chain& held = heldOf(request);

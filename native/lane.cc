@@ -14,6 +14,7 @@ double monotonicUs() {
 void Lane::begin() {
   session_dirty_.assign(static_cast<size_t>(sizes.sessions), 0);
   session_again_.assign(static_cast<size_t>(sizes.sessions), 0);
+  session_read_.assign(static_cast<size_t>(sizes.sessions), 0);
   link_dirty_.assign(static_cast<size_t>(sizes.links), 0);
   stalled_.assign(static_cast<size_t>(sizes.links), {});
   if (head->session_top == 0) head->session_top = head->link_top = head->request_top = 1;  // row 0 means none

@@ -210,6 +210,7 @@ class Lane {
   std::vector<int32_t> closed_;  // rows to be reused after the next commit
   std::vector<int32_t> again_;  // sessions whose in chain must be framed without waiting for the socket
   std::vector<uint8_t> session_again_;
+  std::vector<int32_t> session_read_;  // by session: the turn of its last receipt
   std::vector<int32_t> starved_;  // sessions that found no request row or no memory
   std::vector<std::vector<int32_t>> stalled_;  // by link: sessions that wait for its queue to shrink
   std::vector<int32_t> near_;  // requests whose reply is held in this turn's arena

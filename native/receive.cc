@@ -54,6 +54,9 @@ void Lane::sessionReadable(int32_t number) {
 
 void Lane::readSession(int32_t number, bool from_socket) {
   Session& session = sessions[number];
+  // One receipt a turn: what the in chain holds is consumed only when the turn is sealed.
+  int32_t& last_read = session_read_[static_cast<size_t>(number)];
+  if (last_read == head->turn) return;
   const bool collecting = (session.flags & kSessionFlagScanning) != 0;
   const int32_t kept = collecting || session.whole_bytes > 0 ? 0 : session.in_bytes;
   const int32_t room = from_socket ? kReceiveRoom : 0;
@@ -62,6 +65,7 @@ void Lane::readSession(int32_t number, bool from_socket) {
     if (!from_socket) resume(number);  // next turn
     return;
   }
+  last_read = head->turn;
   uint8_t* bytes = region.arena + receipt->offset;
   if (kept > 0) chains.read(inOf(session), 0, kept, bytes);
   ssize_t got = 0;

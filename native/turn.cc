@@ -11,6 +11,7 @@ void Lane::seal() {
   keepRests();
   settleNear();
   journal.commit();
+  counter->turns += 1;
   chains.nodes.settle();
   chains.chunks.settle();
   free_requests_.insert(free_requests_.end(), freed_requests_.begin(), freed_requests_.end());

@@ -5,6 +5,7 @@
 export const WORKER_ORDER_VARIABLE = 'BATON_WORKER';
 
 export interface WorkerOrder {
+  readonly masterPid: number; // a worker with another parent has lost its master already
   readonly lane: number; // row of the lane table
   readonly workerNumber: number; // 0 to worker_processes - 1
   readonly shmFd: number;

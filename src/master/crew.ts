@@ -109,6 +109,7 @@ export class Crew {
     seat.child = child;
     seat.startedAt = performance.now();
     seat.isServing = false;
+    child.stderr?.on('data', (text: Buffer) => this.#tellOutput(seat, text.toString()));
     // A process that cannot even be started gives an error event instead of an exit.
     child.once('error', (error) => this.#vacate(seat, child, systemReason(error)));
     child.once('exit', (code, signal) => this.#vacate(seat, child, signal ?? `exit code ${code}`));
@@ -123,6 +124,11 @@ export class Crew {
     if (this.#isEnding) this.#tellEnd(seat, child, how);
     else this.#replace(seat, child, how, wasServing);
     this.context.changed();
+  }
+
+  /** What Node itself says, of an uncaught error for example. */
+  #tellOutput(seat: Seat, text: string): void {
+    this.context.log.error({ event: 'worker_output', worker: seat.number }, text.trimEnd());
   }
 
   #tellEnd(seat: Seat, child: ChildProcess, how: string): void {

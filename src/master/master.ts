@@ -305,14 +305,14 @@ export class Master {
     return new Crew({
       instance: house.instance, log: this.#log, changed: () => this.#wake(),
       spawn: (of, number) => spawnWorker({
-        program: options.workerProgram, instance: house.instance, doorbell: house.doorbell, logFd: this.#stderrOfWorkers(),
+        program: options.workerProgram, instance: house.instance, doorbell: house.doorbell, stderr: this.#stderrOfWorkers(),
       }, of, number, sockets[number]!),
     }, generation);
   }
 
-  #stderrOfWorkers(): number | 'ignore' {
-    const { log } = this.house;
-    return log.file === null && this.options.isBackground ? 'ignore' : log.fd;
+  #stderrOfWorkers(): 'inherit' | 'pipe' | 'ignore' {
+    if (this.house.log.file !== null) return 'pipe';
+    return this.options.isBackground ? 'ignore' : 'inherit';
   }
 
   /** The value of a flag, which is then down. */

@@ -18,7 +18,11 @@ export interface SpawnContext {
   readonly program: string; // path of the worker's main module
   readonly instance: Instance;
   readonly doorbell: number;
-  readonly logFd: number | 'ignore'; // a worker's standard output and error
+  /**
+   * A worker's standard error. With a log file it is a pipe to the master, who logs what comes: a
+   * dying Node writes there, and a descriptor of the file itself would keep a rotated log alive.
+   */
+  readonly stderr: 'inherit' | 'pipe' | 'ignore';
 }
 
 const SHM = 3;
@@ -30,7 +34,7 @@ export function spawnWorker(
 ): ChildProcess {
   const order = orderOf(context.instance, generation, number, sockets);
   const stdio: StdioOptions = [
-    'ignore', context.logFd, context.logFd,
+    'ignore', 'ignore', context.stderr,
     context.instance.shmFd, context.doorbell, ...sockets.map(({ fd }) => fd),
   ];
   return spawn(process.execPath, [...process.execArgv, context.program], {
@@ -46,6 +50,7 @@ export function orderOf(
   const { global } = generation.settings;
   const affinity = affinityOf(global.workerCpuAffinity, number);
   return {
+    masterPid: process.pid,
     lane: generation.firstLane + number,
     workerNumber: number,
     shmFd: SHM,

@@ -168,6 +168,7 @@ t.test('commands that cannot be split: carried when one server has all keys', as
 
 t.test('a script by its keys, then by its digest', async (t) => {
   const client = await baton.client();
+  await client.call('DEL', ...two);
   t.same(await client.call('EVAL', SCRIPT, 2, two[0]!, two[1]!, 'v'), ['v', null]);
   const echo = 'return {KEYS[1], ARGV[1]}';
   t.same(await client.call('EVAL', echo, 1, three[0]!, 'x'), [three[0], 'x']);

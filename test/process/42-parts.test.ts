@@ -82,7 +82,8 @@ t.test('all parts answer with errors: one error comes out', async (t) => {
 
 t.test('a part of the wrong type or length is an error, not a wrong answer', async (t) => {
   const wrong: [string, string][] = [
-    ['MGET', '+OK\r\n'], ['MGET', '*1\r\n$1\r\nx\r\n'], ['MGET', '*3\r\n$1\r\nx\r\n$-1\r\n:1\r\n'],
+    ['MGET', '+OK\r\n'], ['MGET', '*1\r\n$1\r\nx\r\n'], ['MGET', '*3\r\n$1\r\nx\r\n$-1\r\n$-1\r\n'],
+   
     ['DEL', '+OK\r\n'], ['DEL', '$1\r\n1\r\n'], ['EXISTS', '*0\r\n'],
   ];
   for (const [name, bytes] of wrong) {

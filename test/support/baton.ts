@@ -36,7 +36,7 @@ export interface BatonOptions {
   readonly global?: Directives;
   readonly pool?: Directives;               // of the one pool, named "alpha"
   readonly servers?: readonly (Server | string)[];
-  readonly pools?: { [name: string]: Directives }; // further pools, complete but for `listen`
+  readonly pools?: { [name: string]: Directives }; // further pools; those without `listen` get one
   readonly environment?: NodeJS.ProcessEnv;
 }
 
@@ -62,8 +62,9 @@ export class Baton {
   static async start(scope: Scope, options: BatonOptions): Promise<Baton> {
     for (let tries = 1; ; tries += 1) {
       const ports: Record<string, number> = {};
+      const others = Object.entries(options.pools ?? {});
       const names = [...(options.servers === undefined ? [] : ['alpha']),
-        ...Object.keys(options.pools ?? {})];
+        ...others.filter(([, pool]) => pool.listen === undefined).map(([name]) => name)];
       for (const name of names) ports[name] = await freePort();
       const baton = new Baton(scope, options, scratch(scope), ports,
         await freePort(), await freePort());
