@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { within } from './wait-for.js';
 
-export const PROGRAM = process.env.BATON_STANDIN
-  ?? join(fileURLToPath(new URL('../../../', import.meta.url)), 'bin/baton');
+const PROGRAM = join(fileURLToPath(new URL('../../../', import.meta.url)), 'bin/baton');
 
 export interface Ended {
   readonly code: number | null;

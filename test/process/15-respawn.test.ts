@@ -1,0 +1,93 @@
+/**
+ * Goal: a worker that dies is replaced at once, alone, and its place serves again; one that keeps
+ *   dying at its start is replaced ever more slowly.
+ */
+import t from 'tap';
+import { Baton } from '../support/baton.js';
+import { isAlive } from '../support/processes.js';
+import { Redis } from '../support/redis.js';
+import { waitFor } from '../support/wait-for.js';
+
+const redis = await Redis.start(t);
+
+interface Death { how: string; pauseMs: number; worker: number; wasServing: boolean }
+
+function deaths(baton: Baton): Death[] {
+  return baton.log.split('\n').filter((line) => line.includes('"event":"worker_died"'))
+    .map((line) => JSON.parse(line) as Death);
+}
+
+/** Kills worker `number` and waits for its successor, by name, to serve. */
+async function killWorker(baton: Baton, number: number): Promise<number> {
+  const victim = baton.workers()[number]!;
+  const serving = (): number => baton.log.split('"event":"worker_serving"').length;
+  const before = serving();
+  process.kill(victim, 'SIGKILL');
+  await waitFor('a new worker to serve', () => serving() > before);
+  return waitFor('its title', () => baton.workers().length > number && baton.workers()[number]);
+}
+
+t.test('a killed worker is replaced, the other one is left alone', async (t) => {
+  const baton = await Baton.start(t, { servers: [redis], global: { worker_processes: 2 } });
+  const [first, second] = baton.workers();
+  const replacement = await killWorker(baton, 0);
+  t.not(replacement, first);
+  t.same(baton.workers(), [replacement, second]);
+  t.notOk(isAlive(first!));
+  t.match(deaths(baton), [{ how: 'SIGKILL', pauseMs: 0, worker: 0, wasServing: true }]);
+
+  const clients = await Promise.all(Array.from({ length: 40 }, () => baton.client()));
+  for (const client of clients) t.equal(await client.call('PING'), 'PONG');
+});
+
+t.test('clients of a killed worker are closed, those of the other are not', async (t) => {
+  const baton = await Baton.start(t, { servers: [redis], global: { worker_processes: 2 } });
+  const clients = await Promise.all(Array.from({ length: 40 }, () => baton.client()));
+  for (const client of clients) t.equal(await client.call('SET', 'key', 'value'), 'OK');
+  await killWorker(baton, 1);
+  await waitFor('some to be closed', () => clients.some(({ isClosed }) => isClosed));
+  const open = clients.filter(({ isClosed }) => !isClosed);
+  t.ok(open.length > 0 && open.length < clients.length, `${open.length} of 40 are open`);
+  for (const client of open) t.equal((await client.call('GET', 'key'))?.toString(), 'value');
+});
+
+t.test('a worker that keeps dying is replaced ever more slowly', async (t) => {
+  const baton = await Baton.start(t, { servers: [redis] });
+  for (let i = 0; i < 5; i += 1) await killWorker(baton, 0);
+  const pauses = deaths(baton).map(({ pauseMs }) => pauseMs);
+  t.equal(pauses.length, 5);
+  t.equal(pauses[0], 0, 'the first at once');
+  t.ok(pauses.every((pause, i) => i === 0 || pause >= pauses[i - 1]!), `never faster: ${pauses}`);
+  t.equal(await (await baton.client()).call('PING'), 'PONG');
+});
+
+t.test('shared memory of the dead is used again', async (t) => {
+  const baton = await Baton.start(t, { servers: [redis] });
+  const value = 'x'.repeat(1 << 20);
+  const bytes = (): Promise<number> => baton.metric('baton_shm_pool_bytes');
+  const fill = async (): Promise<void> => {
+    const client = await baton.client();
+    t.equal(await client.call('SET', 'big', value), 'OK');
+    t.equal((await client.call('GET', 'big'))?.toString().length, value.length);
+    client.destroy();
+  };
+  await fill();
+  await killWorker(baton, 0);
+  await fill();
+  const before = await bytes();
+  for (let i = 0; i < 4; i += 1) {
+    await killWorker(baton, 0);
+    await fill();
+  }
+  t.ok(await bytes() <= before, 'no batch has been lost');
+});
+
+t.test('a stop does not wait for a worker that is to be replaced', async (t) => {
+  const baton = await Baton.start(t, { servers: [redis] });
+  for (let i = 0; i < 4; i += 1) await killWorker(baton, 0);
+  process.kill(baton.workers()[0]!, 'SIGKILL');
+  await baton.logged(/"pauseMs":[1-9]/);
+  const began = performance.now();
+  await baton.stop();
+  t.ok(performance.now() - began < 1000);
+});
