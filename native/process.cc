@@ -194,7 +194,7 @@ Napi::Value processUser(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value processLimits(const Napi::CallbackInfo& info) {
-  rlim_t wanted = static_cast<rlim_t>(info[0].As<Napi::Number>().Int64Value());
+  const rlim_t wanted = static_cast<rlim_t>(info[0].As<Napi::Number>().Int64Value());
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
   rlimit next = limit;
@@ -210,6 +210,18 @@ Napi::Value processLimits(const Napi::CallbackInfo& info) {
   result.Set("soft", Napi::Number::New(info.Env(), static_cast<double>(limit.rlim_cur)));
   result.Set("hard", Napi::Number::New(info.Env(), static_cast<double>(limit.rlim_max)));
   return result;
+}
+
+/**
+ * Node raises its soft limit to the hard one when it starts, so a child is held to fewer files only
+ * by both. Done from outside: that works before the child does that, and after.
+ */
+Napi::Value processChildLimit(const Napi::CallbackInfo& info) {
+  const pid_t pid = info[0].As<Napi::Number>().Int32Value();
+  const auto files = static_cast<rlim_t>(info[1].As<Napi::Number>().Int64Value());
+  const rlimit limit = {files, files};
+  if (prlimit(pid, RLIMIT_NOFILE, &limit, nullptr) == 0) return info.Env().Undefined();
+  return throwSystemError(info.Env(), errno, "prlimit", "");
 }
 
 Napi::Value processParentDeath(const Napi::CallbackInfo& info) {
@@ -308,6 +320,7 @@ void initProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("processIdentity", Napi::Function::New(env, processIdentity));
   exports.Set("processUser", Napi::Function::New(env, processUser));
   exports.Set("processLimits", Napi::Function::New(env, processLimits));
+  exports.Set("processChildLimit", Napi::Function::New(env, processChildLimit));
   exports.Set("processParentDeath", Napi::Function::New(env, processParentDeath));
   exports.Set("processLock", Napi::Function::New(env, processLock));
   exports.Set("processDetach", Napi::Function::New(env, processDetach));

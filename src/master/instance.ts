@@ -42,6 +42,7 @@ export class Instance {
     readonly segment: Segment,
     private readonly half: Halves,
     private readonly name: string | null, // null: unlinked already
+    readonly openFilesMax: number, // per worker; its tables are cut for that
   ) {
     this.counters = new CounterSource(segment.plan, segment.shared);
   }
@@ -54,7 +55,8 @@ export class Instance {
     const name = objectName(options.pidFile);
     const segment = createSegment(name, sizes, settings, options);
     if (options.pidFile === null) native.segmentUnlink(name);
-    return new Instance(segment, sizes.half, options.pidFile === null ? null : name);
+    const kept = options.pidFile === null ? null : name;
+    return new Instance(segment, sizes.half, kept, options.openFilesMax);
   }
 
   get bytes(): number {

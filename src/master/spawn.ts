@@ -9,6 +9,7 @@ import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { readFileSync } from 'node:fs';
 import { WORKER_ORDER_VARIABLE, type WorkerOrder } from '../base/worker-order.js';
 import type { Settings } from '../config/settings.js';
+import { native } from '../native/binding.js';
 import { FD_BASE } from './capacities.js';
 import type { Generation } from './generation.js';
 import type { Instance } from './instance.js';
@@ -37,11 +38,21 @@ export function spawnWorker(
     'ignore', 'ignore', context.stderr,
     context.instance.shmFd, context.doorbell, ...sockets.map(({ fd }) => fd),
   ];
-  return spawn(process.execPath, [...process.execArgv, context.program], {
+  const child = spawn(process.execPath, [...process.execArgv, context.program], {
     stdio,
     argv0: 'baton',
     env: { ...process.env, [WORKER_ORDER_VARIABLE]: JSON.stringify(order) },
   });
+  if (child.pid !== undefined) limitFiles(child.pid, context.instance.openFilesMax);
+  return child;
+}
+
+function limitFiles(pid: number, files: number): void {
+  try {
+    native.processChildLimit(pid, files);
+  } catch {
+    // It is dead already, and its exit will be noticed.
+  }
 }
 
 export function orderOf(

@@ -119,6 +119,8 @@ export interface ProcessCalls {
    * was asked for when that is beyond the hard limit and there is no right to raise it.
    */
   processLimits(maxFiles: number): { soft: number; hard: number };
+  /** Sets soft and hard limit of open files of a child. */
+  processChildLimit(pid: number, files: number): void;
   /** Gets `signal` when the parent dies. Returns the parent's pid: 1 may mean that it is dead already. */
   processParentDeath(signal: number): number;
   /** Creates and locks a file; the lock ends with the last descriptor. Throws EAGAIN when it is taken. */
