@@ -17,6 +17,7 @@ class Applier {
     descriptor_ = &descriptor;
     session_ = &lane_.sessions[descriptor.row];
     if (session_->state != kSessionStateOpen && session_->state != kSessionStateFinishing) return;
+    if ((session_->flags & kSessionFlagQuit) != 0) return;  // behind QUIT nothing is carried out
     if (session_->stalled_on != 0) return stall(session_->stalled_on);  // behind one that stalled: keep the order
     session_->active_us = lane_.head->now_us;
     if (__builtin_expect(descriptor.plan > 0, 1)) return forward(descriptor.plan);
@@ -48,6 +49,7 @@ class Applier {
           break;
         case kOperationClose:
           touched().state = kSessionStateFinishing;
+          session_->flags |= kSessionFlagQuit;
           lane_.sessionInterest(descriptor_->row);
           lane_.dirtySession(descriptor_->row);
           word += 1;
@@ -94,18 +96,19 @@ class Applier {
     lane_.command_counters[descriptor_->command].calls += 1;
   }
 
-  // Moves the whole large request out of the in chain; what lies behind it stays there.
+  // Takes the whole large request out of the in chain. What lies behind it, if it had to wait, stays; the
+  // request is copied then, because a chain cannot be cut in the middle without touching committed bytes.
   void takeWhole(Chain* to) {
     Session& session = touched();
     Chain& in = inOf(session);
-    const int32_t behind = in.bytes - session.whole_bytes;
-    std::vector<uint8_t>& rest = lane_.rest_;
-    rest.resize(static_cast<size_t>(behind));
-    lane_.chains.read(in, session.whole_bytes, behind, rest.data());
-    lane_.chains.truncate(in, session.whole_bytes);
+    const int32_t whole = session.whole_bytes;
     session.whole_bytes = 0;
-    if (to != nullptr) lane_.chains.appendChain(*to, in); else lane_.chains.clear(in);
-    lane_.chains.append(in, rest.data(), behind);
+    if (to != nullptr && in.bytes == whole) {
+      lane_.chains.appendChain(*to, in);
+      return;
+    }
+    if (to != nullptr) lane_.chains.appendPart(*to, in, 0, whole);
+    lane_.chains.consume(in, whole);
   }
 
   void dropChained() {

@@ -89,34 +89,6 @@ void ChainStore::consume(Chain& chain, int32_t count) {
   }
 }
 
-void ChainStore::truncate(Chain& chain, int32_t keep) {
-  if (keep >= chain.bytes) return;
-  if (keep == 0) return clear(chain);
-  int32_t node = chain.head;
-  int32_t at = chain.start;
-  int32_t left = keep;
-  for (;;) {
-    const int32_t end = node == chain.tail ? chain.end : nodes_[node].end;
-    if (left <= end - at) break;
-    left -= end - at;
-    node = nodes_[node].next;
-    at = nodes_[node].start;
-  }
-  // What follows is a chain of its own from here on: its first chunk is the first that is not shared.
-  const int32_t cut = at + left;
-  const int32_t tail = chain.tail;
-  for (int32_t drop = node;; drop = nodes_[drop].next) {
-    const int32_t end = drop == tail ? chain.end : nodes_[drop].end;
-    const int32_t first = drop == node ? (cut + kChunkBytes - 1) / kChunkBytes : nodes_[drop].start / kChunkBytes;
-    for (int32_t i = first; i * kChunkBytes < end; ++i) chunks.give(nodes_[drop].chunk[i]);
-    if (drop != node) nodes.give(drop);
-    if (drop == tail) break;
-  }
-  chain.tail = node;
-  chain.end = cut;
-  chain.bytes = keep;
-}
-
 void ChainStore::read(const Chain& chain, int32_t offset, int32_t count, uint8_t* to) const {
   visit(chain, offset, count, [&](const uint8_t* bytes, int32_t step) {
     memcpy(to, bytes, static_cast<size_t>(step));

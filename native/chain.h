@@ -82,8 +82,6 @@ class ChainStore {
 
   // Drops `count` bytes from the front; chunks are given back as they become empty.
   void consume(Chain& chain, int32_t count);
-  // Drops everything behind the first `keep` bytes.
-  void truncate(Chain& chain, int32_t keep);
   void clear(Chain& chain) {
     if (chain.bytes > 0) consume(chain, chain.bytes);
   }

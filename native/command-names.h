@@ -27,7 +27,7 @@ class CommandNames {
     if (length < 1 || length > kNameMax) return -1;
     uint64_t words[3] = {0, 0, 0};
     memcpy(words, name, static_cast<size_t>(length));
-    for (uint64_t& word : words) word |= kLowerCase;
+    for (uint64_t& word : words) word = lowerCase(word);
     for (uint32_t at = slotOf(words, length);; at = (at + 1) & kMask) {
       const Entry& entry = table_[at];
       if (entry.length == 0) return -1;
@@ -39,7 +39,6 @@ class CommandNames {
   int32_t count() const { return static_cast<int32_t>(shapes_.size()); }
 
  private:
-  static constexpr uint64_t kLowerCase = 0x2020202020202020;
   static constexpr uint32_t kMask = 4095;
 
   struct Entry {
@@ -47,6 +46,16 @@ class CommandNames {
     int32_t length;
     int32_t number;
   };
+
+  // Eight bytes at once: letters A-Z become small, everything else stays.
+  static uint64_t lowerCase(uint64_t word) {
+    constexpr uint64_t kEach = 0x0101010101010101;
+    const uint64_t low = word & (0x7f * kEach);
+    const uint64_t from_a = low + (0x80 - 'A') * kEach;
+    const uint64_t beyond_z = low + (0x7f - 'Z') * kEach;
+    const uint64_t capital = (from_a ^ beyond_z) & ~word & (0x80 * kEach);
+    return word | capital >> 2;
+  }
 
   static uint32_t slotOf(const uint64_t* words, int32_t length) {
     const uint64_t mixed = (words[0] ^ (words[1] * 31) ^ (words[2] * 961) ^ static_cast<uint64_t>(length)) * 0x9e3779b97f4a7c15;
@@ -65,7 +74,6 @@ inline void CommandNames::load(const std::vector<std::string>& names, const int3
     entry.length = static_cast<int32_t>(names[i].size());
     entry.number = static_cast<int32_t>(i);
     memcpy(entry.words, names[i].data(), names[i].size());
-    for (uint64_t& word : entry.words) word |= kLowerCase;
     uint32_t at = slotOf(entry.words, entry.length);
     while (table_[at].length != 0) at = (at + 1) & kMask;
     table_[at] = entry;

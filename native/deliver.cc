@@ -83,7 +83,7 @@ void Lane::frameReplies(Link& link, Receipt& receipt) {
       break;
     }
     if (total - used <= kKeepMax) break;
-    pushBegin(&scanOf(link));
+    pushBegin(&scanOf(link), PushMode::Reply);
     link.streaming = 1;
     if (link.requests > 0) journal.touch(requests[link.request_head]).flags |= kRequestFlagPartial;
     const int32_t taken = streamReply(link, bytes + used, total - used);
@@ -96,7 +96,7 @@ void Lane::frameReplies(Link& link, Receipt& receipt) {
 
 // Passes pieces of a large reply on. Returns the bytes taken, -1 when they are no RESP.
 int32_t Lane::streamReply(Link& link, const uint8_t* bytes, int32_t count) {
-  const int32_t taken = pushBytes(&scanOf(link), bytes, count, kReplyBulkMax);
+  const int32_t taken = pushBytes(&scanOf(link), bytes, count, PushMode::Reply, kReplyBulkMax);
   if (taken < 0 || link.requests == 0) return -1;
   Request& request = requests[link.request_head];
   replyPiece(request, bytes, taken);

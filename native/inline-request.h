@@ -2,7 +2,7 @@
 // sdssplitargs (quotes, \x escapes) and rewritten as a multibulk.
 #pragma once
 #include <cstdint>
-#include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -31,7 +31,9 @@ inline int32_t rewriteInline(const uint8_t* line, int32_t count, uint8_t* to, in
 
 namespace inline_detail {
 
+// What may stand between arguments, and the narrower set that ends an unquoted one.
 inline bool isSpace(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0; }
+inline bool endsWord(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0; }
 
 inline int hexDigit(uint8_t c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -67,7 +69,7 @@ inline bool splitInline(const uint8_t* line, int32_t count, std::vector<std::str
         break;
       }
       if (quote == 0) {
-        if (isSpace(*p)) break;
+        if (endsWord(*p)) break;
         if (*p == '"' || *p == '\'') quote = *p; else word += static_cast<char>(*p);
         continue;
       }

@@ -170,7 +170,7 @@ class Lane {
   bool listChained(Session& session, Descriptor& descriptor);
   bool mayFrame(const Session& session, const Pool& pool, int32_t framed) const;
   void backlog(Session& session);
-  void protocolError(Session& session, int32_t code);
+  void protocolError(Session& session, int32_t code, int32_t offender);
   void beginCollecting(Session& session, const uint8_t* bytes, int32_t count);
 
   // deliver.cc

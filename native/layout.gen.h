@@ -40,6 +40,7 @@ enum SessionFlag_ : int32_t {
   kSessionFlagScanning = 8,
   kSessionFlagBacklog = 16,
   kSessionFlagEof = 32,
+  kSessionFlagQuit = 64,
 };
 
 enum LinkState_ : int32_t {

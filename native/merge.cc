@@ -36,8 +36,8 @@ class HeldReply {
     }
     *type = near_[at_++];
     int64_t value = 0;
-    bool bad = false;
-    const uint8_t* after = readNumber(near_ + at_, near_ + bytes_, &value, &bad);
+    NumberFault fault = kNumberFine;
+    const uint8_t* after = readNumber(near_ + at_, near_ + bytes_, &value, &fault);
     at_ = after != nullptr ? static_cast<int32_t>(after - near_) : at_ + 2;  // "_CRLF" has no number
     return value;
   }
@@ -96,13 +96,14 @@ class Merger {
   void write(Chain& to) {
     Request* failed = firstError();
     if (failed != nullptr) return HeldReply(lane_, *failed).moveAll(to);
-    if (whole_.merge == kMergeKindSum) return sum(to);
-    if (whole_.merge == kMergeKindAllOk) return appendText(lane_, to, "+OK\r\n", 5);
-    if (!interleave(to)) {
-      lane_.chains.clear(to);
-      static constexpr char kText[] = "-ERR a server's reply to a part of this command cannot be merged\r\n";
-      appendText(lane_, to, kText, sizeof kText - 1);
+    Chain merged = {};
+    if (merge(merged)) {
+      lane_.chains.appendChain(to, merged);
+      return;
     }
+    lane_.chains.clear(merged);
+    static constexpr char kText[] = "-ERR a server's reply to a part of this command cannot be merged\r\n";
+    appendText(lane_, to, kText, sizeof kText - 1);
   }
 
   void freeParts() {
@@ -129,35 +130,50 @@ class Merger {
     return nullptr;
   }
 
-  void sum(Chain& to) {
+  // False when a part's reply is not of the kind that its command promises.
+  bool merge(Chain& to) {
+    if (whole_.merge == kMergeKindSum) return sum(to);
+    if (whole_.merge == kMergeKindInterleave) return interleave(to);
+    for (int32_t i = 0; i < count_; ++i) {
+      if (HeldReply(lane_, part(i)).first() != '+') return false;
+    }
+    appendText(lane_, to, "+OK\r\n", 5);
+    return true;
+  }
+
+  bool sum(Chain& to) {
     int64_t total = 0;
     for (int32_t i = 0; i < count_; ++i) {
+      HeldReply reply(lane_, part(i));
+      if (reply.first() != ':') return false;
       uint8_t type;
-      total += HeldReply(lane_, part(i)).header(&type);
+      total += reply.header(&type);
     }
     char text[kHeaderMax];
     appendText(lane_, to, text, snprintf(text, sizeof text, ":%lld\r\n", static_cast<long long>(total)));
+    return true;
   }
 
   // Elements go back to the places their keys had: the whole's held chain says which part has each key.
   bool interleave(Chain& to) {
     std::vector<HeldReply> replies;
+    std::vector<int64_t> left;
     replies.reserve(static_cast<size_t>(count_));
     for (int32_t i = 0; i < count_; ++i) {
       replies.emplace_back(lane_, part(i));
+      if (replies.back().first() != '*') return false;
       uint8_t type;
-      replies.back().header(&type);
-      if (type != '*') return false;
+      left.push_back(replies.back().header(&type));
     }
     char text[kHeaderMax];
     appendText(lane_, to, text, snprintf(text, sizeof text, "*%d\r\n", whole_.keys));
     ChainReader order(lane_.chains, heldOf(whole_));
     for (int32_t key = 0; key < whole_.keys; ++key) {
       const int32_t low = order.next();
-      const int32_t index = low | order.next() << 8;
-      if (!replies[static_cast<size_t>(index)].moveElement(to)) return false;
+      const auto index = static_cast<size_t>(low | order.next() << 8);
+      if (--left[index] < 0 || !replies[index].moveElement(to)) return false;
     }
-    return true;
+    return std::all_of(left.begin(), left.end(), [](int64_t count) { return count == 0; });
   }
 
   Lane& lane_;

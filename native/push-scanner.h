@@ -2,7 +2,7 @@
 // three words of a row remember where it stands. Finds the same end as resp.h (a test compares them at
 // every split); skipping a value costs nothing, however long it is.
 //
-//   phase:  Type ─► Bulk|Array|Map|Attribute (digits) ─CR─► …|AwaitLf ─LF─► Skip (bulk bytes + CRLF) ─► Type
+//   phase:  Start (requests) ─► Type ─► Bulk|Array|Map|Attribute (digits) ─CR─► …|AwaitLf ─LF─► Skip (bulk bytes + CRLF) ─► Type
 //               └─► Line ─LF─► Type
 #pragma once
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "layout.gen.h"
+#include "resp.h"
 
 namespace baton {
 
@@ -32,11 +33,17 @@ enum PushPhase : int32_t {
   kPushAttribute = 4,
   kPushSkip = 5,
   kPushLine = 6,
+  kPushStart = 7,  // a request's first byte: '*' and nothing else
   kPushAwaitLf = 8,  // flag: the CR behind the digits has been seen
   kPushNegative = 16,  // flag: the number is below zero
+  kPushDigits = 32,  // flag: a digit has been seen
 };
 
-inline void pushBegin(PushState* state) { *state = {kPushType, 0, 1}; }
+enum class PushMode { Reply, Request };
+
+inline void pushBegin(PushState* state, PushMode mode) {
+  *state = {mode == PushMode::Request ? kPushStart : kPushType, 0, 1};
+}
 
 namespace push_detail {
 
@@ -51,10 +58,27 @@ inline int32_t phaseOfType(uint8_t type) {
   }
 }
 
+// Takes one byte of a number: digits without leading zeros, perhaps behind a minus. False when it is none.
+inline bool takeDigit(PushState* state, uint8_t byte) {
+  const bool begun = (state->phase & kPushDigits) != 0;
+  if (byte == '-') {
+    if (begun || (state->phase & kPushNegative) != 0) return false;
+    state->phase |= kPushNegative;
+    return true;
+  }
+  if (static_cast<uint8_t>(byte - '0') >= 10 || state->number > (INT32_MAX - 64) / 10) return false;
+  if (begun && state->number == 0) return false;
+  state->phase |= kPushDigits;
+  state->number = state->number * 10 + (byte - '0');
+  return true;
+}
+
 // The number behind a type is known: what does it make of the elements to come?
-inline bool headerDone(PushState* state, int64_t bulk_max) {
-  const int32_t phase = state->phase & 7;
+inline bool headerDone(PushState* state, PushMode mode, int64_t bulk_max) {
+  if ((state->phase & kPushDigits) == 0) return false;
   const bool negative = (state->phase & kPushNegative) != 0;
+  if (negative && (state->number == 0 || mode == PushMode::Request)) return false;
+  const int32_t phase = state->phase & 7;
   const int64_t number = negative ? -1 : state->number;
   int64_t left = state->left;
   state->phase = kPushType;
@@ -67,6 +91,7 @@ inline bool headerDone(PushState* state, int64_t bulk_max) {
       state->number = static_cast<int32_t>(number + 2);
     }
   } else if (phase == kPushArray) {
+    if (mode == PushMode::Request && number > kArgumentsMax) return false;
     left += number > 0 ? number - 1 : -1;
   } else if (phase == kPushMap) {
     left += number > 0 ? 2 * number - 1 : -1;
@@ -81,8 +106,8 @@ inline bool headerDone(PushState* state, int64_t bulk_max) {
 }  // namespace push_detail
 
 // Takes bytes until the message is whole (state->left == 0) or they are used up. Returns how many it
-// took, or -1 when they are no RESP or a bulk is longer than bulk_max.
-inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, int64_t bulk_max) {
+// took, or a ScanError when they are no RESP, no request, or a bulk is longer than bulk_max.
+inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, PushMode mode, int64_t bulk_max) {
   int32_t at = 0;
   while (at < count && state->left > 0) {
     if (state->phase == kPushSkip) {
@@ -104,19 +129,20 @@ inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, 
       continue;
     }
     const uint8_t byte = bytes[at++];
-    if (state->phase == kPushType) {
-      state->phase = push_detail::phaseOfType(byte);
-      state->number = 0;
-      if (state->phase < 0) return -1;
+    if (state->phase == kPushStart) {
+      if (byte != '*') return kScanBadMultibulk;
+      *state = {kPushArray, 0, 1};
+    } else if (state->phase == kPushType) {
+      if (mode == PushMode::Request && byte != '$') return kScanNoDollar;
+      *state = {push_detail::phaseOfType(byte), 0, state->left};
+      if (state->phase < 0) return kScanBadBulk;
     } else if ((state->phase & kPushAwaitLf) != 0) {
-      if (byte != '\n' || !push_detail::headerDone(state, bulk_max)) return -1;
+      const bool counts = (state->phase & 7) == kPushArray;
+      if (byte != '\n' || !push_detail::headerDone(state, mode, bulk_max)) return counts ? kScanBadMultibulk : kScanBadBulk;
     } else if (byte == '\r') {
       state->phase |= kPushAwaitLf;
-    } else if (byte == '-') {
-      state->phase |= kPushNegative;
-    } else {
-      if (static_cast<uint8_t>(byte - '0') >= 10 || state->number > (INT32_MAX - 64) / 10) return -1;
-      state->number = state->number * 10 + (byte - '0');
+    } else if (!push_detail::takeDigit(state, byte)) {
+      return (state->phase & 7) == kPushArray ? kScanBadMultibulk : kScanBadBulk;
     }
   }
   return at;

@@ -18,6 +18,8 @@ namespace baton {
 
 namespace {
 
+constexpr int32_t kNoOffender = '?';
+
 uint32_t routeHash(const Pool& pool, const uint8_t* key, int32_t count) {
   const KeyTag tag = pool.tag_open < 0 ? KeyTag{0, 0} : KeyTag{static_cast<uint8_t>(pool.tag_open), static_cast<uint8_t>(pool.tag_close)};
   return route_hash(static_cast<HashKind>(pool.hash), tag, key, static_cast<size_t>(count));
@@ -113,7 +115,7 @@ void Lane::frame(Session& session, Receipt& receipt) {
       length = frameInline(session, receipt, used);
     }
     if (length < 0) {
-      protocolError(session, length);
+      protocolError(session, length, length == kScanNoDollar ? bytes[used + view.bytes] : kNoOffender);
       used = total;
       break;
     }
@@ -208,12 +210,13 @@ bool Lane::listArguments(Descriptor& descriptor, const uint8_t* bytes, const Com
   return true;
 }
 
-void Lane::protocolError(Session& session, int32_t code) {
+void Lane::protocolError(Session& session, int32_t code, int32_t offender) {
   journal.touch(session).state = kSessionStateFinishing;
   ++pool_counters[session.pool].error_protocol;
   reserved_rows_ += 1;
   Descriptor& descriptor = describe(kDescriptorKindProtocolError, numberOf(session));
   descriptor.command = code;
+  descriptor.bytes = offender;
   descriptor.pool = session.pool;
   sessionInterest(numberOf(session));
 }
@@ -222,8 +225,9 @@ void Lane::protocolError(Session& session, int32_t code) {
 
 void Lane::beginCollecting(Session& session, const uint8_t* bytes, int32_t count) {
   PushState& state = scanOf(journal.touch(session));
-  pushBegin(&state);
-  pushBytes(&state, bytes, count, pools[session.pool].bulk_max);
+  pushBegin(&state, PushMode::Request);
+  const int32_t taken = pushBytes(&state, bytes, count, PushMode::Request, pools[session.pool].bulk_max);
+  if (taken < 0) return protocolError(session, taken, kNoOffender);
   session.flags |= kSessionFlagScanning;  // the bytes themselves follow as the receipt's rest
 }
 
@@ -231,9 +235,9 @@ void Lane::collect(Session& session, Receipt& receipt) {
   const int32_t number = numberOf(session);
   const uint8_t* bytes = region.arena + receipt.offset;
   PushState& state = scanOf(session);
-  const int32_t taken = pushBytes(&state, bytes, receipt.got, pools[session.pool].bulk_max);
+  const int32_t taken = pushBytes(&state, bytes, receipt.got, PushMode::Request, pools[session.pool].bulk_max);
   receipt.used = receipt.got;
-  if (taken < 0) return protocolError(session, kScanBadBulk);
+  if (taken < 0) return protocolError(session, taken, kNoOffender);
   if (session.in_bytes > kRequestMax - taken) return closeSession(number, kCloseReasonRequestTooLarge);
   if (!chains.append(inOf(session), bytes, taken)) return closeSession(number, kCloseReasonNoMemory);
   receipt.used = taken;
@@ -256,7 +260,7 @@ void Lane::describeWhole(Session& session, Receipt& receipt) {
   descriptor.start = receipt.used;
   if (!listChained(session, descriptor)) {
     --head->descriptors;
-    return protocolError(session, kScanBadMultibulk);
+    return protocolError(session, kScanBadMultibulk, kNoOffender);
   }
   reserved_rows_ += 1 + std::min(descriptor.argc, pool.backends);
   pool_counters[session.pool].requests += 1;

@@ -13,12 +13,14 @@ enum ScanError : int32_t {
   kScanBadBulk = -2,  // "invalid bulk length"
   kScanNoDollar = -3,  // "expected '$'"
   kScanInlineTooBig = -4,  // "too big inline request"
-  kScanHeaderTooBig = -5,  // "too big mbulk count string"
+  kScanCountTooBig = -5,  // "too big mbulk count string"
+  kScanLengthTooBig = -7,  // "too big bulk count string"
   kScanUnbalanced = -6,  // "unbalanced quotes in request"
 };
 
 constexpr int32_t kArgumentsMax = 1024 * 1024;  // Redis' limit of a multibulk
-constexpr int32_t kHeaderMax = 32;  // "*" or "$", a number, CRLF: no honest one is longer
+constexpr int32_t kHeaderMax = 32;  // "*" or "$", a number, CRLF: room for any that we write
+constexpr int32_t kLineMax = 8192;  // a length line without an end is refused when it is longer
 
 struct RequestView {
   int32_t bytes;  // of the whole request
@@ -29,26 +31,28 @@ struct RequestView {
   int32_t key_bytes;
 };
 
-// Reads "<number>CRLF". Returns the byte after it; null when more bytes are needed; `bad` when it is none.
-inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* value, bool* bad) {
+enum NumberFault : int32_t { kNumberFine, kNumberBad, kNumberTooLong };
+
+// Reads "<number>CRLF". Returns the byte after it; null when there is a fault, or more bytes are needed.
+inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* value, NumberFault* fault) {
   const uint8_t* begin = p;
   const bool negative = p < end && *p == '-';
   if (negative) ++p;
   int64_t number = 0;
   const uint8_t* digits = p;
   while (p < end && static_cast<uint8_t>(*p - '0') < 10) {
-    number = number * 10 + (*p++ - '0');
-    if (__builtin_expect(p - digits > 18, 0)) {
-      *bad = true;
-      return nullptr;
-    }
+    number = p - digits < 18 ? number * 10 + (*p - '0') : INT64_MAX;
+    ++p;
   }
   if (__builtin_expect(end - p < 2, 0)) {
-    *bad = (p < end && *p != '\r') || end - begin > kHeaderMax;
+    if (p < end && *p != '\r') *fault = kNumberBad;
+    if (end - begin > kLineMax) *fault = kNumberTooLong;
     return nullptr;
   }
-  if (__builtin_expect(p[0] != '\r' || p[1] != '\n' || p == digits, 0)) {
-    *bad = true;
+  // As Redis' string2ll: no leading zero, no "-0". A server would close a shared link over them.
+  const bool zero_first = *digits == '0' && (negative || p - digits > 1);
+  if (__builtin_expect(p[0] != '\r' || p[1] != '\n' || p == digits || p - digits > 18 || zero_first, 0)) {
+    *fault = kNumberBad;
     return nullptr;
   }
   *value = negative ? -number : number;
@@ -59,19 +63,22 @@ inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* 
 inline int32_t scanMultibulk(const uint8_t* bytes, int32_t count, int64_t bulk_max, RequestView* view) {
   const uint8_t* end = bytes + count;
   int64_t argc;
-  bool bad = false;
-  const uint8_t* p = readNumber(bytes + 1, end, &argc, &bad);
-  if (p == nullptr) return bad ? kScanBadMultibulk : 0;
+  NumberFault fault = kNumberFine;
+  const uint8_t* p = readNumber(bytes + 1, end, &argc, &fault);
+  if (p == nullptr) return fault == kNumberTooLong ? kScanCountTooBig : fault == kNumberBad ? kScanBadMultibulk : 0;
   if (__builtin_expect(argc > kArgumentsMax, 0)) return kScanBadMultibulk;
   view->key = nullptr;
   view->key_bytes = 0;
   view->argc = argc < 0 ? 0 : static_cast<int32_t>(argc);
   for (int64_t i = 0; i < argc; ++i) {
     if (p >= end) return 0;
-    if (__builtin_expect(*p != '$', 0)) return kScanNoDollar;
+    if (__builtin_expect(*p != '$', 0)) {
+      view->bytes = static_cast<int32_t>(p - bytes);  // where the offender stands
+      return kScanNoDollar;
+    }
     int64_t length;
-    p = readNumber(p + 1, end, &length, &bad);
-    if (p == nullptr) return bad ? kScanBadBulk : 0;
+    p = readNumber(p + 1, end, &length, &fault);
+    if (p == nullptr) return fault == kNumberTooLong ? kScanLengthTooBig : fault == kNumberBad ? kScanBadBulk : 0;
     if (__builtin_expect(length < 0 || length > bulk_max, 0)) return kScanBadBulk;
     if (end - p < length + 2) return 0;
     if (i == 0) {
@@ -93,7 +100,7 @@ inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
   const uint8_t* p = bytes;
   const uint8_t* end = bytes + count;
   int64_t left = 1;
-  bool bad = false;
+  NumberFault fault = kNumberFine;
   while (left > 0) {
     if (p >= end) return 0;
     int64_t number;
@@ -106,8 +113,8 @@ inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
         break;
       }
       case '$': case '=': case '!':
-        p = readNumber(p + 1, end, &number, &bad);
-        if (p == nullptr) return bad ? -1 : 0;
+        p = readNumber(p + 1, end, &number, &fault);
+        if (p == nullptr) return fault != kNumberFine ? -1 : 0;
         if (number >= 0) {
           if (end - p < number + 2) return 0;
           p += number + 2;
@@ -115,18 +122,18 @@ inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
         --left;
         break;
       case '*': case '~': case '>':
-        p = readNumber(p + 1, end, &number, &bad);
-        if (p == nullptr) return bad ? -1 : 0;
+        p = readNumber(p + 1, end, &number, &fault);
+        if (p == nullptr) return fault != kNumberFine ? -1 : 0;
         left += number > 0 ? number - 1 : -1;
         break;
       case '%':
-        p = readNumber(p + 1, end, &number, &bad);
-        if (p == nullptr) return bad ? -1 : 0;
+        p = readNumber(p + 1, end, &number, &fault);
+        if (p == nullptr) return fault != kNumberFine ? -1 : 0;
         left += number > 0 ? 2 * number - 1 : -1;
         break;
       case '|':  // attributes precede the element they belong to and do not count as one
-        p = readNumber(p + 1, end, &number, &bad);
-        if (p == nullptr) return bad ? -1 : 0;
+        p = readNumber(p + 1, end, &number, &fault);
+        if (p == nullptr) return fault != kNumberFine ? -1 : 0;
         left += number > 0 ? 2 * number : 0;
         break;
       default:

@@ -10,6 +10,7 @@ constexpr uint64_t kAllFree = ~uint64_t{0};
 
 void UnitPool::attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base, int32_t unit_bytes,
                       int32_t lane, Superblock* superblock) {
+  class_ = unit_class;
   batches_ = batches;
   count_ = count;
   unit_base_ = unit_base;
@@ -24,7 +25,6 @@ void UnitPool::attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint
     used_ += kBatchUnits - free - (i == 0 ? 1 : 0);  // unit 0 is nobody's
     if (free > 0) open_.push_back(i);
     if (batch.free == kAllFree) ++free_batches_;
-    batch.class_ = unit_class;
   }
 }
 
@@ -58,6 +58,7 @@ bool UnitPool::takeBatch() {
       __atomic_store_n(&batch.owner, 0, __ATOMIC_RELEASE);
       break;
     }
+    batch.class_ = class_;
     batch.free = index == 0 ? kAllFree - 1 : kAllFree;
     available_ += __builtin_popcountll(batch.free);
     if (batch.free == kAllFree) ++free_batches_;

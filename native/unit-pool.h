@@ -64,6 +64,7 @@ class UnitPool {
 
   Batch* batches_ = nullptr;
   int32_t count_ = 0;
+  UnitClass_ class_ = kUnitClassNode;
   int32_t unit_bytes_ = 0;
   uint64_t unit_base_ = 0;
   int32_t lane_ = 0;

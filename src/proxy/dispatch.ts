@@ -16,7 +16,7 @@ import { Plan } from '../protocol/command.js';
 import {
   arityOf, commandCount, commandId, commands, firstKeyOf, keyStepOf, mergeOf, needsArgs, planOf, resolveCommand,
 } from '../protocol/command-table.js';
-import { CROSSSLOT } from '../protocol/errors.js';
+import { CROSSSLOT, wrongArityError } from '../protocol/errors.js';
 import { errorReply } from '../protocol/reply.js';
 import { DescriptorKind, LinkState, Operation, SessionMode } from '../shm/codes.js';
 import { Descriptor, LaneHead, Link, PoolCounter, Session } from '../tables/columns.gen.js';
@@ -133,8 +133,7 @@ export class Dispatch {
     if (command === PING && isAuthenticated && words[at + Descriptor.Argc] === 1) return PONG_PLAN;
     const route = this.routes[words[at + Descriptor.Pool]! - this.firstPool]!;
     if (command >= 0 && planOf[command] === Plan.Split && isAuthenticated) {
-      const plan = this.#split(at, command, route, mode, row);
-      if (plan !== 0) return plan;
+      return this.#split(at, command, route, mode, row);
     }
     const args = argumentsOf(this.view, at);
     const id = resolveCommand(args);
@@ -150,13 +149,12 @@ export class Dispatch {
     return this.#error(text);
   }
 
-  /** 0: the arguments are wrong, or too many to be listed; the slow way words the error. */
   #split(at: number, command: number, route: PoolRoute, mode: number, row: number): number {
     const words = this.#words;
     const argc = words[at + Descriptor.Argc]!;
     const step = keyStepOf[command]!;
     const first = words[at + Descriptor.Arguments]!;
-    if (argc < 1 + step || (argc - 1) % step !== 0) return 0;
+    if (argc < 1 + step || (argc - 1) % step !== 0) return this.#error(wrongArityError(command));
     if (first < 0) return this.#error(`ERR too many arguments to be split over servers`);
     const keys = (argc - 1) / step;
     const parts = this.#splitter.group(words, this.view.argument + first, keys, step, route, (mode & SessionMode.Resp3) >> 1, row);
@@ -229,7 +227,7 @@ export class Dispatch {
         return this.links.onReply(row, this.view.bytes.subarray(begin, begin + words[at + Descriptor.Bytes]!));
       }
       case DescriptorKind.ProtocolError: {
-        this.#program.begin(this.#index, 8, 128).reply(scanErrorReply(code)).word(Operation.Close);
+        this.#program.begin(this.#index, 8, 128).reply(scanErrorReply(code, words[at + Descriptor.Bytes]!)).word(Operation.Close);
         words[at + Descriptor.Plan] = this.#program.end();
         return;
       }

@@ -39,6 +39,7 @@ interface LinkFacts {
   repliesDue: number; // of the handshake
   failures: number; // connects in a row that failed
   lastError: number;
+  readyUs: number; // monotonic; when the handshake was done
   timer: NodeJS.Timeout | null; // connect_timeout or back-off
 }
 
@@ -70,7 +71,7 @@ export class LinkSet {
           native.linkDefine(row, poolRow, backend, protocol);
           this.#facts[row] = {
             row, pool, poolRow, server, backend, protocol,
-            phase: Phase.Idle, repliesDue: 0, failures: 0, lastError: 0, timer: null,
+            phase: Phase.Idle, repliesDue: 0, failures: 0, lastError: 0, readyUs: 0, timer: null,
           };
           row++;
         }
@@ -143,15 +144,27 @@ export class LinkSet {
     this.#clearTimer(link);
     const counter = errno === 0 ? BackendCounter.ServerEof : BackendCounter.ServerErr;
     this.view.countBackend(link.backend, counter);
-    this.#fail(link, errno, link.phase === Phase.Ready);
+    this.#fail(link, errno, this.#wasUseful(link));
   }
 
   #ready(link: LinkFacts): void {
     this.#clearTimer(link);
     link.phase = Phase.Ready;
-    link.failures = 0;
+    link.readyUs = nowUs();
     native.linkOpenGate(link.row);
     if (this.#isDown.delete(link.backend)) this.events.onChange(link.server, link.pool, true, 'connected');
+  }
+
+  /**
+   * Whether a reply has come since the handshake. A server that accepts and closes at once is as good
+   * as one that does not accept.
+   */
+  #wasUseful(link: LinkFacts): boolean {
+    if (link.phase !== Phase.Ready) return false;
+    const at = (this.view.link + link.row * Link.RowWords) / 2;
+    const isUseful = this.view.doubles[at + Link.ReceivedUs]! > link.readyUs;
+    if (isUseful) link.failures = 0;
+    return isUseful;
   }
 
   /** A connection was lost (`wasReady`) or could not be had. */
@@ -232,12 +245,12 @@ export class LinkSet {
 
   /** Answers requests whose time is up; a link that has been silent all that time is given up. */
   #sweep(): void {
-    const nowUs = Number(process.hrtime.bigint() / 1000n);
+    const now = nowUs();
     for (const link of this.#facts) {
       if (link === undefined || link.pool.timeoutMs === 0) continue;
       const at = this.view.link + link.row * Link.RowWords;
       if (this.view.words[at + Link.Requests] === 0) continue;
-      const olderThanUs = nowUs - link.pool.timeoutMs * 1000;
+      const olderThanUs = now - link.pool.timeoutMs * 1000;
       const count = native.linkTimeouts(link.row, olderThanUs, errorOf(link, 'timed out'));
       if (count === 0) continue;
       this.#countTimeouts(link, count);
@@ -257,6 +270,11 @@ export class LinkSet {
   isUp(row: number): boolean {
     return this.view.words[this.view.link + row * Link.RowWords + Link.State] === LinkState.Up;
   }
+}
+
+/** CLOCK_MONOTONIC, as in the lane's rows. */
+function nowUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
 }
 
 /** What must be said before the first request: protocol, password, database. */

@@ -20,6 +20,7 @@ export const enum SessionFlag {
   Scanning = 8, // a large request is being collected in the in chain
   Backlog = 16, // the in chain may hold whole requests that a limit kept from being framed
   Eof = 32, // the client will send no more
+  Quit = 64, // it asked to be closed: what it sent behind that is not looked at
 }
 
 /**
