@@ -88,7 +88,6 @@ COPY {t}z {t}w REPLACE
 OBJECT ENCODING s
 OBJECT ENCODING n
 OBJECT REFCOUNT none
-OBJECT HELP
 LCS {t}z {t}w
 SET {t}l1 ohmytext
 SET {t}l2 mynewtext

@@ -75,8 +75,8 @@ t.test('the counts are those of what was sent', async (t) => {
   t.equal(grown('baton_pool_requests_total', 'pool="alpha"'), 4 * 157);
   t.equal(grown('baton_pool_replies_total', 'pool="alpha"'), 4 * 157);
   t.equal(grown('baton_pool_fragments_total'), 8, 'MGET went to both servers');
-  t.equal(grown('baton_errors_total', 'unknown'), 8, 'NOSUCH, and GET without a key');
-  t.equal(grown('baton_errors_total', 'refused'), 4);
+  t.equal(grown('baton_pool_errors_total', 'unknown'), 8, 'NOSUCH, and GET without a key');
+  t.equal(grown('baton_pool_errors_total', 'refused'), 4);
   t.equal(grown('baton_server_requests_total'), 400 + 200 + 8 + 8);
   t.equal(grown('baton_server_responses_total'), 400 + 200 + 8 + 8);
   t.equal(grown('baton_server_requests_total', 'server0') > 0, true);

@@ -206,7 +206,10 @@ export class Baton {
     child.stderr!.on('data', collect);
     child.once('exit', (code, signal) => { this.#exit = { code, signal }; });
     child.once('error', (error) => { this.#output += error.message; });
-    await waitFor('Baton to accept clients', () => this.#accepts(), START_PATIENCE_MS);
+    await waitFor('Baton to accept clients', () => this.#accepts(), START_PATIENCE_MS)
+      .catch((error: Error) => {
+        throw new Error(`${error.message}; its log:\n${this.#output.slice(-3000)}`);
+      });
     this.#memory = sharedMemoryOf(this.pid);
   }
 
