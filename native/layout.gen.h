@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 1735155896;
+inline constexpr int32_t kSchemaHash = 1089042096;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -498,7 +498,7 @@ struct alignas(8) Link {
   int32_t out_end;  // bytes used in the tail node
   int32_t out_bytes;  // bytes in the chain
   int32_t stalled;  // 1 while sessions wait for this link's queue to shrink
-  int32_t error;  // errno of the last loss
+  int32_t counted;  // 1 while backend_counter.connections counts it
   uint64_t queued_total;  // stream offset after the last queued byte
   uint64_t rx;  // bytes received on this connection (kernel-journalled)
   uint64_t tx;  // stream offset after the last sent byte (kernel-journalled)
@@ -534,7 +534,7 @@ static_assert(offsetof(Link, out_start) == 88);
 static_assert(offsetof(Link, out_end) == 92);
 static_assert(offsetof(Link, out_bytes) == 96);
 static_assert(offsetof(Link, stalled) == 100);
-static_assert(offsetof(Link, error) == 104);
+static_assert(offsetof(Link, counted) == 104);
 static_assert(offsetof(Link, queued_total) == 112);
 static_assert(offsetof(Link, rx) == 120);
 static_assert(offsetof(Link, tx) == 128);

@@ -73,7 +73,6 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   ++link.generation;
   link.rx = link.tx_base = 0;
   link.streaming = 0;
-  link.error = 0;
   socklen_t cookie_length = sizeof link.cookie;
   getsockopt(fd, SOL_SOCKET, SO_COOKIE, &link.cookie, &cookie_length);
   link.connected_us = head->now_us;
@@ -99,6 +98,7 @@ void Lane::linkWritable(int32_t number) {
   journal.touch(link).state = kLinkStateHandshake;
   link.connected_us = link.received_us = head->now_us;
   backend_counters[link.backend].connections += 1;
+  link.counted = 1;
   interest(link.fd, number + kLinkId, EPOLLIN, false);
   describe(kDescriptorKindLinkUp, number);
 }
@@ -129,10 +129,10 @@ int32_t Lane::loseLink(int32_t number, const uint8_t* error, int32_t count, bool
     close(link.fd);
     link.fd = -1;
     --head->links_open;
-    if (link.connected_us > 0 && link.received_us >= link.connected_us) backend_counters[link.backend].connections -= 1;
+    if (link.counted != 0) backend_counters[link.backend].connections -= 1;
+    link.counted = 0;
   }
   link.state = kLinkStateDown;
-  link.received_us = 0;
   link.flags = 0;
   chains.clear(inOf(link));
   std::vector<int32_t> lost;

@@ -23,8 +23,10 @@ extern char** environ;
 
 namespace baton {
 
-Napi::Value throwSystemError(Napi::Env env, int code, const char* syscall, const std::string& what) {
-  std::string message = std::string(syscall) + (what.empty() ? "" : " ") + what + ": " + strerror(code);
+Napi::Value throwSystemError(Napi::Env env, int code, const char* syscall,
+                             const std::string& what) {
+  std::string subject = what.empty() ? "" : " " + what;
+  std::string message = syscall + subject + ": " + strerror(code);
   Napi::Error error = Napi::Error::New(env, message);
   const char* name = strerrorname_np(code);
   error.Set("code", Napi::String::New(env, name == nullptr ? "UNKNOWN" : name));
@@ -54,7 +56,7 @@ struct TitleArea {
   size_t bytes = 0;
 };
 
-/** Fields 48 to 51 of /proc/self/stat; the second field may hold blanks, so counting begins at ')'. */
+/** Fields 48 to 51 of /proc/self/stat. The second may hold blanks, so counting begins at ')'. */
 TitleArea findTitleArea() {
   char text[2048];
   FILE* stat = fopen("/proc/self/stat", "re");
@@ -65,7 +67,8 @@ TitleArea findTitleArea() {
   const char* at = strrchr(text, ')');
   for (int field = 2; at != nullptr && field < 48; field++) at = strchr(at + 1, ' ');
   unsigned long argStart, argEnd, envStart, envEnd;
-  if (at == nullptr || sscanf(at, "%lu %lu %lu %lu", &argStart, &argEnd, &envStart, &envEnd) != 4) return {};
+  if (at == nullptr) return {};
+  if (sscanf(at, "%lu %lu %lu %lu", &argStart, &argEnd, &envStart, &envEnd) != 4) return {};
   if (argStart == 0 || argEnd <= argStart) return {};
   bool isContiguous = envStart == argEnd && envEnd > envStart;
   TitleArea area;
@@ -110,7 +113,9 @@ Napi::Value processAffinity(const Napi::CallbackInfo& info) {
   CPU_ZERO(&set);
   for (uint32_t i = 0; i < cpus.Length(); i++) {
     int64_t cpu = cpus.Get(i).As<Napi::Number>().Int64Value();
-    if (cpu < 0 || cpu >= CPU_SETSIZE) return throwSystemError(info.Env(), EINVAL, "sched_setaffinity", "");
+    if (cpu < 0 || cpu >= CPU_SETSIZE) {
+      return throwSystemError(info.Env(), EINVAL, "sched_setaffinity", "");
+    }
     CPU_SET(static_cast<int>(cpu), &set);
   }
   // The calling thread only: it runs the lane. Node's few background threads may go anywhere else.
@@ -124,7 +129,7 @@ struct Identity {
   gid_t group = 0;
 };
 
-/** Looks `name` up, as a number if it is none of the names. Returns an errno; ENOENT when unknown. */
+/** Looks `name` up, as a number if there is no such name. Returns an errno; ENOENT: unknown. */
 int findUser(const std::string& name, Identity* found) {
   std::vector<char> room(16384);
   passwd entry;
@@ -186,8 +191,12 @@ Napi::Value processUser(const Napi::CallbackInfo& info) {
   if (initgroups(identity.name.c_str(), identity.group) != 0) {
     return throwSystemError(info.Env(), errno, "initgroups", identity.name);
   }
-  if (setgid(identity.group) != 0) return throwSystemError(info.Env(), errno, "setgid", identity.name);
-  if (setuid(identity.user) != 0) return throwSystemError(info.Env(), errno, "setuid", identity.name);
+  if (setgid(identity.group) != 0) {
+    return throwSystemError(info.Env(), errno, "setgid", identity.name);
+  }
+  if (setuid(identity.user) != 0) {
+    return throwSystemError(info.Env(), errno, "setuid", identity.name);
+  }
   // A changed uid makes the process undumpable, and /proc/self root's. nginx undoes that too.
   prctl(PR_SET_DUMPABLE, 1);
   return info.Env().Undefined();

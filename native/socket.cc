@@ -21,6 +21,8 @@ namespace {
 struct Address {
   sockaddr_storage storage = {};
   socklen_t length = 0;
+
+  const sockaddr* generic() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
 std::string textOf(const std::string& host, int port) {
@@ -53,9 +55,9 @@ bool enable(int fd, int level, int option, bool on = true) {
 
 /**
  * SO_REUSEADDR, because connections of an earlier run may linger in TIME_WAIT; it does not let two
- * listen. v6only < 0 leaves the system's default.
+ * listen. Returns the socket, or -errno and the call that failed.
  */
-int boundSocket(const Address& address, bool reuseport, int v6only, const char** failedCall) {
+int boundSocket(const Address& address, bool reuseport, bool v6only, const char** failedCall) {
   int family = address.storage.ss_family;
   *failedCall = "socket";
   int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -63,10 +65,10 @@ int boundSocket(const Address& address, bool reuseport, int v6only, const char**
   *failedCall = "setsockopt";
   bool isSet = enable(fd, SOL_SOCKET, SO_REUSEADDR) &&
                (!reuseport || enable(fd, SOL_SOCKET, SO_REUSEPORT)) &&
-               (family != AF_INET6 || v6only < 0 || enable(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only != 0));
+               (family != AF_INET6 || enable(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6only));
   if (isSet) {
     *failedCall = "bind";
-    if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length) == 0) return fd;
+    if (bind(fd, address.generic(), address.length) == 0) return fd;
   }
   int failed = errno;
   close(fd);
@@ -80,7 +82,7 @@ Napi::Value socketListenTcp(const Napi::CallbackInfo& info) {
   int backlog = info[2].As<Napi::Number>().Int32Value();
   Napi::Object options = info[3].As<Napi::Object>();
   bool reuseport = options.Get("reuseport").ToBoolean();
-  int v6only = options.Get("v6only").ToBoolean() ? 1 : 0;
+  bool v6only = options.Get("v6only").ToBoolean();
 
   Address address;
   if (!resolve(env, host, port, &address)) return env.Undefined();
@@ -105,7 +107,7 @@ Napi::Value socketProbe(const Napi::CallbackInfo& info) {
   Address address;
   if (!resolve(env, host, port, &address)) return env.Undefined();
   const char* call = nullptr;
-  int fd = boundSocket(address, false, info[2].ToBoolean() ? 1 : 0, &call);
+  int fd = boundSocket(address, false, info[2].ToBoolean(), &call);
   if (fd < 0) return throwSystemError(env, -fd, call, textOf(host, port));
   close(fd);
   return env.Undefined();
@@ -136,7 +138,7 @@ Napi::Value socketListenUnix(const Napi::CallbackInfo& info) {
   mode_t mode = hasMode ? info[1].As<Napi::Number>().Uint32Value() : 0;
   mode_t before = hasMode ? umask(~mode & 0777) : 0;
   const char* call = "bind";
-  int result = bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+  int result = bind(fd, address.generic(), address.length);
   if (hasMode) umask(before);
   if (result == 0) {
     call = "listen";
@@ -155,7 +157,7 @@ Napi::Value socketUnixAnswers(const Napi::CallbackInfo& info) {
   if (!unixAddress(env, info[0].As<Napi::String>().Utf8Value(), &address)) return env.Undefined();
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return throwSystemError(env, errno, "socket", "");
-  int result = connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+  int result = connect(fd, address.generic(), address.length);
   bool answers = result == 0 || errno == EAGAIN || errno == EINPROGRESS;
   close(fd);
   return Napi::Boolean::New(env, answers);

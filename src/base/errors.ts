@@ -29,7 +29,7 @@ export function systemCode(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** What went wrong, in the system's words: the part of its message behind the call and its object. */
+/** What went wrong in the system's words: its message without the call and what that was about. */
 export function systemReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, syscall } = error as NodeJS.ErrnoException;

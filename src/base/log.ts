@@ -21,7 +21,7 @@ export interface LogOptions {
 }
 
 const STDERR = 2;
-/** A pipe whose reader is slow gets this long for one line; then the line is dropped and counted. */
+/** How long a line waits for a slow reader of a pipe; then it is dropped, and counted. */
 const WRITE_PATIENCE_MS = 100;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
@@ -54,7 +54,7 @@ export class Log {
     this.to.level = level;
   }
 
-  /** Opens the file of the same name anew, or another one. Throws and keeps the old when it cannot. */
+  /** Opens the file anew, or another one. When it cannot, it throws and keeps the old one. */
   reopen(file: string | null = this.#sink.file): void {
     this.#sink.open(file);
   }

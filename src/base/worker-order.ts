@@ -10,7 +10,7 @@ export interface WorkerOrder {
   readonly workerNumber: number; // 0 to worker_processes - 1
   readonly shmFd: number;
   readonly segmentBytes: number;
-  readonly confOffset: number; // where the resolved settings lie as JSON, bytes from the object's start
+  readonly confOffset: number; // of the settings as JSON, bytes from the object's start
   readonly confBytes: number;
   readonly firstPool: number; // row of the first pool of this configuration
   readonly firstBackend: number;

@@ -36,7 +36,7 @@ export class UsageError extends Error {
 
 export const DEFAULT_CONF = 'conf/baton.yml';
 
-export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-o FILE] [-v LEVEL] [-a ADDR] [-s SIGNAL]
+export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-s SIGNAL] [-o FILE] [-a ADDR]
 
   -c, --conf-file FILE    configuration, default ${DEFAULT_CONF}
   -p, --pid-file FILE     pid file, instead of the configuration's "pid"
@@ -106,7 +106,7 @@ export function applyOverrides(settings: Settings, overrides: Overrides): Settin
 
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, strict: true, allowPositionals: false }).values;
+    return parseArgs({ args: [...args], options: OPTIONS, strict: true }).values;
   } catch (error) {
     const [first = ''] = (error as Error).message.split(/\. |\n/);
     throw new UsageError(first.charAt(0).toLowerCase() + first.slice(1));
@@ -150,6 +150,6 @@ function statsOf(text: string | undefined): TcpAddress | undefined {
 
 function intervalOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`-i ${text}: allowed: milliseconds from 1 on`);
-  return Number(text);
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new UsageError(`-i ${text}: allowed: milliseconds from 1 on`);
 }

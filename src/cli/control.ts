@@ -15,7 +15,9 @@ export function signalMaster(name: SignalName, pidFile: string | null): void {
       [`-s ${name}: which master? say -p FILE, or "pid" in the configuration`]);
   }
   const pid = readPid(pidFile);
-  if (pid === null) throw notRunning(`${pidFile}: no pid file, Baton is not running (or has another pid file)`);
+  if (pid === null) {
+    throw notRunning(`${pidFile}: no pid file, Baton is not running (or has another one)`);
+  }
   // Pids are reused: a signal to whoever has it now could kill a stranger.
   if (!titleOf(pid).startsWith('baton: master process')) {
     throw notRunning(`${pidFile}: pid ${pid} is not a running Baton, the pid file is stale`);
@@ -23,7 +25,8 @@ export function signalMaster(name: SignalName, pidFile: string | null): void {
   try {
     process.kill(pid, SIGNAL_OF[name]);
   } catch (error) {
-    const reason = systemCode(error) === 'EPERM' ? 'it belongs to another user' : systemReason(error);
+    const isForeign = systemCode(error) === 'EPERM';
+    const reason = isForeign ? 'it belongs to another user' : systemReason(error);
     throw notRunning(`pid ${pid} cannot be signalled: ${reason}`);
   }
 }

@@ -74,7 +74,8 @@ function load(wanted: Wanted): Loaded {
 
 function versionText(): string {
   const layout = (SCHEMA_HASH >>> 0).toString(16).padStart(8, '0');
-  return `baton version ${VERSION}\nbuilt for node ${process.version} ${process.arch}, layout ${layout}\n`;
+  const build = `node ${process.version} ${process.arch}, layout ${layout}`;
+  return `baton version ${VERSION}\nbuilt for ${build}\n`;
 }
 
 function say(line: string): void {

@@ -17,6 +17,7 @@ import { commands } from '../protocol/command-table.js';
 import { distributionOf } from '../routing/distribution.js';
 import { routeWordsMax } from '../routing/route-table.js';
 import { LANES_MAX, type Capacities } from '../shm/plan.js';
+import { placeOf } from './place.js';
 
 /** Descriptors below belong to the process; at least 253 of them stay free for passing. */
 export const FD_BASE = 1024;
@@ -79,7 +80,9 @@ export function sizesFor(settings: Settings, confBytes: number, openFilesMax: nu
   // links behind sessions, row 0 of each included.
   const links = 1 + GROWTH * 2 * linksOf(settings) + 32;
   const sessions = Math.min(SESSIONS_MAX, openFilesMax - FD_BASE - links);
-  if (sessions < SESSIONS_MIN) throw tooFewFiles(settings, openFilesMax, FD_BASE + links + SESSIONS_MIN);
+  if (sessions < SESSIONS_MIN) {
+    throw tooFewFiles(settings, openFilesMax, FD_BASE + links + SESSIONS_MIN);
+  }
   return {
     half,
     capacities: {
@@ -99,12 +102,14 @@ export function sizesFor(settings: Settings, confBytes: number, openFilesMax: nu
 }
 
 /** What of a later configuration does not fit this instance; empty when all does. */
-export function misfits(needs: Halves, half: Halves, settings: Settings, linksMax: number): string[] {
+export function misfits(
+  needs: Halves, half: Halves, settings: Settings, linksMax: number,
+): string[] {
   const lines: string[] = [];
   const check = (what: string, needed: number, room: number): void => {
     if (needed <= room) return;
-    lines.push(`${settings.file}: ${needed} ${what} do not fit, this instance was started with room ` +
-      `for ${room}: restart to make more`);
+    lines.push(`${settings.file}: ${needed} ${what} do not fit, ` +
+      `this instance was started with room for ${room}: restart to make more`);
   };
   check('workers', needs.lanes, half.lanes);
   check('pools', needs.pools, half.pools);
@@ -116,24 +121,24 @@ export function misfits(needs: Halves, half: Halves, settings: Settings, linksMa
 }
 
 function linksOf(settings: Settings): number {
-  return settings.pools.reduce((sum, pool) => sum + pool.serverConnections * pool.servers.length, 0);
+  return settings.pools.reduce((sum, { serverConnections, servers }) =>
+    sum + serverConnections * servers.length, 0);
 }
 
 function alignUp(bytes: number): number {
   return Math.ceil(bytes / 64) * 64;
 }
 
-function tooMany({ file, global }: Settings, count: number): OperatorError {
-  return new OperatorError('too-many-workers', [
-    `${file}:${global.lines['worker_processes'] ?? 1}:1: worker_processes: ${count} workers, ` +
-    `allowed: up to ${WORKERS_MAX}`,
-  ]);
+function tooMany(settings: Settings, count: number): OperatorError {
+  const place = placeOf(settings, 'worker_processes');
+  return new OperatorError('too-many-workers',
+    [`${place}: ${count} workers, allowed: up to ${WORKERS_MAX}`]);
 }
 
-function tooFewFiles({ file, global }: Settings, openFilesMax: number, needed: number): OperatorError {
+function tooFewFiles(settings: Settings, openFilesMax: number, needed: number): OperatorError {
+  const place = placeOf(settings, 'max_openfiles');
   return new OperatorError('too-few-files', [
-    `${file}:${global.lines['max_openfiles'] ?? 1}:1: max_openfiles: a worker may open ${openFilesMax} ` +
-    `files, this configuration needs at least ${needed}: raise max_openfiles or the limit of the shell ` +
-    '(ulimit -n)',
+    `${place}: a worker may open ${openFilesMax} files, this configuration needs at least ` +
+    `${needed}: raise max_openfiles or the limit of the shell (ulimit -n)`,
   ]);
 }

@@ -69,7 +69,8 @@ export class Crew {
 
   /** The most deaths at the start, one right after the other, of a seat that has never served. */
   get failedStarts(): number {
-    return Math.max(0, ...this.#seats.map((seat) => (seat.hasServed ? 0 : seat.backOff.quickDeaths)));
+    const failed = this.#seats.filter(({ hasServed }) => !hasServed);
+    return Math.max(0, ...failed.map(({ backOff }) => backOff.quickDeaths));
   }
 
   /** Lanes with a living worker. */
@@ -81,7 +82,7 @@ export class Crew {
     return this.#seats.flatMap(({ child }) => child?.pid ?? []);
   }
 
-  /** USR1 before a worker is up would open Node's inspector there, so starting ones get it later. */
+  /** USR1 before a worker is up would open Node's inspector there: starting ones get it later. */
   reopenLogs(): void {
     for (const seat of this.#seats) {
       if (seat.isServing) seat.child?.kill('SIGUSR1');
@@ -89,7 +90,7 @@ export class Crew {
     }
   }
 
-  /** Ends the workers by `signal`; none is replaced from now on. May be called again, with a harder one. */
+  /** Ends the workers by `signal`; none is replaced from now on. A harder one may follow. */
   end(signal: NodeJS.Signals): void {
     this.#isEnding = true;
     for (const seat of this.#seats) {
@@ -141,7 +142,8 @@ export class Crew {
     const pauseMs = seat.backOff.next(performance.now() - seat.startedAt);
     instance.countRestart(seat.lane);
     const when = pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`;
-    log.error({ event: 'worker_died', worker: seat.number, workerPid: child.pid, how, pauseMs, wasServing },
+    const facts = { worker: seat.number, workerPid: child.pid, how, pauseMs, wasServing };
+    log.error({ event: 'worker_died', ...facts },
       `worker ${seat.number} (pid ${child.pid}) died: ${how}; a new one starts ${when}`);
     seat.again = setTimeout(() => this.#refill(seat), pauseMs);
   }
@@ -153,7 +155,8 @@ export class Crew {
     } catch (error) {
       const pauseMs = seat.backOff.next(0);
       this.context.log.error({ event: 'worker_not_started', worker: seat.number, pauseMs },
-        `worker ${seat.number} cannot be started: ${systemReason(error)}; next try in ${pauseMs} ms`);
+        `worker ${seat.number} cannot be started: ${systemReason(error)}; ` +
+        `next try in ${pauseMs} ms`);
       seat.again = setTimeout(() => this.#refill(seat), pauseMs);
     }
   }
@@ -170,8 +173,9 @@ export class Crew {
       seat.hasServed = true;
       if (seat.mustReopen) seat.child.kill('SIGUSR1');
       seat.mustReopen = false;
-      this.context.log.info({ event: 'worker_serving', worker: seat.number, workerPid: seat.child.pid },
-        `worker ${seat.number} (pid ${seat.child.pid}) serves`);
+      const { pid } = seat.child;
+      this.context.log.info({ event: 'worker_serving', worker: seat.number, workerPid: pid },
+        `worker ${seat.number} (pid ${pid}) serves`);
       this.context.changed();
     }
     if (!isStarting) this.#stopLooking();

@@ -79,7 +79,8 @@ export class Ejection {
       if (!watched.pool.autoEjectHosts) continue;
       for (const server of watched.servers) {
         if (server.returnsAt !== 0 && server.returnsAt <= now) this.#readmit(watched, server);
-        if (server.returnsAt === 0 && this.#hasFailed(watched, server)) this.#eject(watched, server, now);
+        if (server.returnsAt !== 0) continue;
+        if (this.#hasFailed(watched, server)) this.#eject(watched, server, now);
       }
     }
     const isPending = this.#publish();
@@ -119,8 +120,9 @@ export class Ejection {
     words[at + Backend.Ejections]!++;
     doubles[at / 2 + Backend.EjectedAt] = Date.now() * 1000;
     doubles[at / 2 + Backend.EjectedUntilUs] = monotonicUs() + pool.serverRetryTimeoutMs * 1000;
-    log.warn({ event: 'server_ejected', pool: pool.name, server: server.name, forMs: pool.serverRetryTimeoutMs },
-      `pool ${pool.name}: server ${server.name} is ejected for ${pool.serverRetryTimeoutMs} ms after ` +
+    const forMs = pool.serverRetryTimeoutMs;
+    log.warn({ event: 'server_ejected', pool: pool.name, server: server.name, forMs },
+      `pool ${pool.name}: server ${server.name} is ejected for ${forMs} ms after ` +
       `${pool.serverFailureLimit} failures in a row`);
   }
 
@@ -129,7 +131,8 @@ export class Ejection {
     const at = instance.segment.wordBase(TableNumber.Backend) + server.row * Backend.RowWords;
     server.returnsAt = 0;
     for (const lane of instance.counters.lanes) {
-      if (lane.half === half) server.spent.set(lane.row, this.#failures(lane.views.doubles, server.row));
+      if (lane.half !== half) continue;
+      server.spent.set(lane.row, this.#failures(lane.views.doubles, server.row));
     }
     instance.segment.shared.words[at + Backend.Live] = 1;
     instance.segment.shared.doubles[at / 2 + Backend.EjectedUntilUs] = 0;
@@ -147,7 +150,8 @@ export class Ejection {
     const states = this.#pools.map(({ row }) => liveServers(segment, row));
     const isChanged = this.#pools.some(({ written }, i) => written[side] !== keyOf(states[i]!));
     if (!isChanged) return false;
-    if (this.context.lanes().some((lane) => instance.laneRouteGeneration(lane) !== current)) return true;
+    const isBehind = (lane: number): boolean => instance.laneRouteGeneration(lane) !== current;
+    if (this.context.lanes().some(isBehind)) return true;
     this.#pools.forEach(({ pool, row, written }, i) => {
       const key = keyOf(states[i]!);
       if (written[side ^ 1] === key) return;

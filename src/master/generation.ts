@@ -1,6 +1,6 @@
 /**
  * One configuration while it is in use, and where it lies in shared memory. Numbers count from 0
- * at the start, one more at each reload; even ones live in half 0 of the tables, odd ones in half 1.
+ * at the start, one more at each reload; even ones live in half 0 of the tables, odd ones in 1.
  */
 import type { Settings } from '../config/settings.js';
 

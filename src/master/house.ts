@@ -18,6 +18,7 @@ import { workerCount } from './capacities.js';
 import { Instance } from './instance.js';
 import { Listeners, type Tell } from './listeners.js';
 import { PidFile } from './pid-file.js';
+import { placeOf } from './place.js';
 import { identityOf } from './spawn.js';
 
 export class House {
@@ -39,11 +40,13 @@ export class House {
       const warn: Tell = (event, facts, message) => log.to.warn({ event, ...facts }, message);
       const info: Tell = (event, facts, message) => log.to.info({ event, ...facts }, message);
       const openFilesMax = applyLimits(settings, warn);
-      const pidFile = settings.global.pid === null ? null : PidFile.lock(resolve(settings.global.pid));
+      const { pid } = settings.global;
+      const pidFile = pid === null ? null : PidFile.lock(resolve(pid));
       if (pidFile !== null) undo.push(() => pidFile.close());
 
       const instance = Instance.create(settings, {
-        pidFile: pidFile?.path ?? null, openFilesMax, warn: (event, message) => warn(event, {}, message),
+        pidFile: pidFile?.path ?? null, openFilesMax,
+        warn: (event, message) => warn(event, {}, message),
       });
       undo.push(() => instance.close());
       const listeners = new Listeners(workerCount(settings), { info, warn });
@@ -81,7 +84,8 @@ export class House {
       giveTo(settings, this.log, null);
       this.log.to.info({ event: 'log_reopened' }, 'the log was opened anew');
     } catch (error) {
-      this.log.to.error({ event: 'log_not_reopened' }, `the log cannot be opened anew: ${systemReason(error)}`);
+      this.log.to.error({ event: 'log_not_reopened' },
+        `the log cannot be opened anew: ${systemReason(error)}`);
     }
   }
 }
@@ -96,40 +100,42 @@ export function identityMistakes(settings: Settings): string[] {
   } catch (error) {
     const directive = (error as NodeJS.ErrnoException).syscall === 'getgrnam' ? 'group' : 'user';
     const name = directive === 'group' ? group : user;
-    const line = settings.global.lines[directive] ?? 1;
-    const reason = systemCode(error) === 'ENOENT' ? `there is no ${directive} "${name}"` : systemReason(error);
-    return [`${settings.file}:${line}:1: ${directive}: ${reason}`];
+    const isUnknown = systemCode(error) === 'ENOENT';
+    const reason = isUnknown ? `there is no ${directive} "${name}"` : systemReason(error);
+    return [`${placeOf(settings, directive)}: ${reason}`];
   }
 }
 
 function openLog(settings: Settings): Log {
-  const { log: file, logLevel: level, lines } = settings.global;
+  const { log: file, logLevel: level } = settings.global;
   try {
     return new Log({ file, level, role: 'master' });
   } catch (error) {
     throw new OperatorError('log',
-      [`${settings.file}:${lines['log'] ?? 1}:1: log: ${file} cannot be opened: ${systemReason(error)}`]);
+      [`${placeOf(settings, 'log')}: ${file} cannot be opened: ${systemReason(error)}`]);
   }
 }
 
 /** Returns how many files a worker may open. */
 function applyLimits(settings: Settings, warn: Tell): number {
-  const { file, global } = settings;
+  const { global } = settings;
   const { soft, hard } = native.processLimits(global.maxOpenfiles);
   if (soft < global.maxOpenfiles) {
-    warn('openfiles_capped', { openFilesMax: soft }, `${file}:${global.lines['max_openfiles'] ?? 1}:1: ` +
-      `max_openfiles: ${global.maxOpenfiles} is capped to ${hard} by the hard limit: raise it (ulimit -Hn)`);
+    warn('openfiles_capped', { openFilesMax: soft },
+      `${placeOf(settings, 'max_openfiles')}: ${global.maxOpenfiles} is capped to ${hard} by the ` +
+      'hard limit: raise it (ulimit -Hn)');
   }
   const isInVain = process.getuid!() !== 0 && (global.user !== null || global.group !== null);
   if (isInVain) {
-    warn('user_ignored', {}, `${file}:${global.lines['user'] ?? global.lines['group'] ?? 1}:1: user, group: ` +
-      'have no effect, only a master that runs as root can change them');
+    warn('user_ignored', {}, `${placeOf(settings, global.user === null ? 'group' : 'user')}: ` +
+      'has no effect, only a master that runs as root can change it');
   }
   return soft;
 }
 
 async function openAll(
-  settings: Settings, log: Log, instance: Instance, listeners: Listeners, undo: (() => unknown)[],
+  settings: Settings, log: Log, instance: Instance, listeners: Listeners,
+  undo: (() => unknown)[],
 ): Promise<Admin> {
   const mistakes = identityMistakes(settings);
   if (mistakes.length === 0) giveTo(settings, log, instance);

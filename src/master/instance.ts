@@ -22,6 +22,7 @@ import { Lane, TableNumber } from '../tables/columns.gen.js';
 import { CounterSource } from '../tables/counters.js';
 import { misfits, needsOf, sizesFor, workerCount, type Halves, type Sizes } from './capacities.js';
 import type { Generation } from './generation.js';
+import { placeOf } from './place.js';
 import { writePools, writeRoutes } from './pool-rows.js';
 
 const SHM_DIRECTORY = '/dev/shm';
@@ -163,14 +164,16 @@ export class Instance {
   }
 }
 
-/** The pid file's path makes the name; a master without one takes its own pid, for a moment only. */
+/** The pid file's path makes the name; without one it is the master's pid, for a moment only. */
 export function objectName(pidFile: string | null): string {
   if (pidFile === null) return `/baton-pid-${process.pid}`;
   return `/baton-${createHash('sha256').update(pidFile).digest('hex').slice(0, 16)}`;
 }
 
 /** The pid file's lock is ours, so an object of that name can only be a dead master's. */
-function createSegment(name: string, sizes: Sizes, settings: Settings, options: InstanceOptions): Segment {
+function createSegment(
+  name: string, sizes: Sizes, settings: Settings, options: InstanceOptions,
+): Segment {
   try {
     try {
       return Segment.create(name, sizes.capacities);
@@ -202,19 +205,19 @@ function fitToMemory(asked: Sizes, settings: Settings, options: InstanceOptions)
   const rest = Math.floor((free - tables) / MIB) * MIB;
   const isWritten = global.lines['shm_max'] !== undefined;
   if (isWritten || rest < POOL_BYTES_MIN) throw shortOfMemory(settings, free, tables);
-  options.warn('shm_max_lowered', `${file}: shm_max: ${SHM_DIRECTORY} has ${mib(free)} free, so shm_max ` +
-    `is ${mib(rest)} instead of the default ${mib(asked.capacities.poolBytesMax)}`);
+  options.warn('shm_max_lowered', `${file}: shm_max: is ${mib(rest)} instead of the default ` +
+    `${mib(asked.capacities.poolBytesMax)}, ${SHM_DIRECTORY} has ${mib(free)} free`);
   return { ...asked, capacities: { ...asked.capacities, poolBytesMax: rest } };
 }
 
-function shortOfMemory({ file, global }: Settings, free: number, tables: number): OperatorError {
-  const place = `${file}:${global.lines['shm_max'] ?? 1}:1: shm_max`;
+function shortOfMemory(settings: Settings, free: number, tables: number): OperatorError {
+  const { shmMaxBytes } = settings.global;
   const rest = Math.floor((free - tables) / MIB);
   const advice = rest * MIB >= POOL_BYTES_MIN ? `lower shm_max to ${rest}m or less, or enlarge`
     : 'lower worker_processes or max_openfiles, or enlarge';
   return new OperatorError('shm-short', [
-    `${place}: ${mib(global.shmMaxBytes)} and ${mib(tables)} of tables are more than the ${mib(free)} free ` +
-    `in ${SHM_DIRECTORY}: ${advice} ${SHM_DIRECTORY}`,
+    `${placeOf(settings, 'shm_max')}: ${mib(shmMaxBytes)} and ${mib(tables)} of tables are more ` +
+    `than the ${mib(free)} free in ${SHM_DIRECTORY}: ${advice} ${SHM_DIRECTORY}`,
   ]);
 }
 

@@ -14,6 +14,7 @@ import { OperatorError, systemReason } from '../base/errors.js';
 import { canonicalAddress } from '../config/addresses.js';
 import type { PoolSettings, Settings, UnixAddress } from '../config/settings.js';
 import { native } from '../native/binding.js';
+import { placeIn } from './place.js';
 
 interface Listener {
   readonly key: string;
@@ -40,14 +41,18 @@ export type Tell = (event: string, facts: object, message: string) => void;
 export class Listeners {
   #open = new Map<string, Listener>();
 
-  constructor(private readonly workers: number, private readonly told: { info: Tell; warn: Tell }) {}
+  /** `workers`: how many sockets an address gets with reuseport. */
+  constructor(
+    private readonly workers: number,
+    private readonly told: { readonly info: Tell; readonly warn: Tell },
+  ) {}
 
   /** Opens every address. Throws OperatorError with a line for each that cannot be had. */
   open(settings: Settings): void {
     this.change(settings).finish();
   }
 
-  /** Opens what `settings` adds; on a failure nothing is changed. What it drops is closed by finish(). */
+  /** Opens what `settings` adds, or throws and changes nothing. finish() closes what it drops. */
   change(settings: Settings): ListenerChange {
     const before = this.#open;
     const after = new Map<string, Listener>();
@@ -104,10 +109,13 @@ export class Listeners {
     for (const [key, listener] of before) {
       if (after.has(key)) continue;
       close(listener);
-      this.told.info('listener_closed', { pool: listener.pool.name, address: listener.pool.listen.text },
-        `no longer listening on ${listener.pool.listen.text}`);
+      const address = listener.pool.listen.text;
+      this.told.info('listener_closed', { pool: listener.pool.name, address },
+        `no longer listening on ${address}`);
     }
-    for (const pool of settings.pools) applyOptions(after.get(canonicalAddress(pool.listen))!, pool);
+    for (const pool of settings.pools) {
+      applyOptions(after.get(canonicalAddress(pool.listen))!, pool);
+    }
   }
 
   #listen(key: string, pool: PoolSettings, settings: Settings): Listener {
@@ -136,10 +144,10 @@ export class Listeners {
   #backlogOf(pool: PoolSettings, settings: Settings): number {
     const most = somaxconn();
     if (pool.backlog <= most) return pool.backlog;
-    const line = pool.lines['backlog'] ?? pool.line;
+    const place = placeIn(settings, pool, 'backlog');
     this.told.warn('backlog_capped', { pool: pool.name, backlog: most },
-      `${settings.file}:${line}:1: backlog: ${pool.backlog} is capped to ${most} by the kernel: raise ` +
-      'net.core.somaxconn');
+      `${place}: ${pool.backlog} is capped to ${most} by the kernel: ` +
+      'raise net.core.somaxconn');
     return most;
   }
 }
@@ -155,7 +163,7 @@ function listenUnix(address: UnixAddress, backlog: number): number {
   return native.socketListenUnix(address.path, address.mode ?? null, backlog);
 }
 
-/** The file of a socket stays behind when its process is killed; it goes if nobody answers there. */
+/** A killed process leaves the file of its socket behind; it goes if nobody answers there. */
 function removeStale(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined || !found.isSocket()) return; // anything else is left for bind to refuse
@@ -182,9 +190,7 @@ function close(listener: Listener): void {
 }
 
 function mistakeOf(settings: Settings, pool: PoolSettings, error: unknown): string {
-  const line = pool.lines['listen'] ?? pool.line;
-  const reason = systemReason(error);
-  return `${settings.file}:${line}:1: listen: ${pool.listen.text}: ${reason}`;
+  return `${placeIn(settings, pool, 'listen')}: ${pool.listen.text}: ${systemReason(error)}`;
 }
 
 function somaxconn(): number {

@@ -78,7 +78,8 @@ export class Master {
     this.ended = new Promise((resolve) => { this.#onEnded = resolve; });
     this.#flags = watchSignals(() => this.#wake());
     this.#ejection = new Ejection({
-      instance: house.instance, log: this.#log, lanes: () => this.#crews().flatMap(({ lanes }) => lanes),
+      instance: house.instance, log: this.#log,
+      lanes: () => this.#crews().flatMap(({ lanes }) => lanes),
     });
     native.processWatch(house.doorbell, () => this.#ejection.look());
     this.#log.info({ event: 'starting', version: VERSION, conf: settings.file },
@@ -89,7 +90,8 @@ export class Master {
       this.#current.start();
     } catch (error) {
       this.#exitCode = ExitCode.Failed;
-      this.#log.fatal({ event: 'start_failed' }, `the workers cannot be started: ${systemReason(error)}`);
+      this.#log.fatal({ event: 'start_failed' },
+        `the workers cannot be started: ${systemReason(error)}`);
       this.#terminate('a failed start');
     }
   }
@@ -99,7 +101,7 @@ export class Master {
   }
 
   #crews(): Crew[] {
-    return [this.#current, this.#next?.crew, this.#old].filter((crew) => crew !== null && crew !== undefined);
+    return [this.#current, this.#next?.crew ?? null, this.#old].filter((crew) => crew !== null);
   }
 
   /** The loop, run soon: flags that are set together are seen together. */
@@ -115,7 +117,8 @@ export class Master {
   #cycle(): void {
     const flags = this.#flags;
     if (this.#stage === Stage.Ended) return;
-    if (this.#stage >= Stage.Quitting && this.#crews().every(({ hasEnded }) => hasEnded)) return this.#end();
+    const isStopping = this.#stage === Stage.Quitting || this.#stage === Stage.Terminating;
+    if (isStopping && this.#crews().every(({ hasEnded }) => hasEnded)) return this.#end();
     if (flags.terminate && this.#stage !== Stage.Terminating) return this.#terminate('TERM or INT');
     if (this.#stage === Stage.Terminating) {
       if (this.#takeLate()) this.#endAll('SIGKILL');
@@ -130,8 +133,9 @@ export class Master {
     else this.#continueReload();
     if (this.#take('reopen')) this.#reopen();
     if (this.#take('upgrade')) this.#refuseSignal('USR2', 'binary upgrade');
-    if (this.#take('commit')) this.#log.debug({ event: 'signal_ignored', signal: 'WINCH' }, 'WINCH is ignored');
-    if (flags.reload && this.#stage === Stage.Running && this.#next === null && this.#old === null) this.#reload();
+    if (this.#take('commit')) this.#ignoreWindowChange();
+    const isReloading = this.#next !== null || this.#old !== null;
+    if (flags.reload && this.#stage === Stage.Running && !isReloading) this.#reload();
   }
 
   // --- start ---
@@ -141,8 +145,9 @@ export class Master {
     if (crew.isServing) {
       this.#stage = Stage.Running;
       this.#setTimer(null);
-      this.#log.info({ event: 'started', version: VERSION, pid: process.pid, workers: crew.pids },
-        `Baton ${VERSION} serves with ${crew.pids.length} worker${crew.pids.length === 1 ? '' : 's'}`);
+      const { pids } = crew;
+      this.#log.info({ event: 'started', version: VERSION, workers: pids },
+        `Baton ${VERSION} serves with ${pids.length} worker${pids.length === 1 ? '' : 's'}`);
       this.options.onUp();
       return this.#wake();
     }
@@ -201,7 +206,8 @@ export class Master {
     next.isAbandoned = true;
     next.change.undo();
     next.crew.end('SIGKILL');
-    this.#log.error({ event: 'reload_failed', why }, `the reload failed, the running configuration stays: ${why}`);
+    this.#log.error({ event: 'reload_failed', why },
+      `the reload failed, the running configuration stays: ${why}`);
   }
 
   #switchTo({ crew, change, patience }: Successor): void {
@@ -214,7 +220,9 @@ export class Master {
     this.#follow();
     old.end('SIGQUIT');
     this.#setTimer(this.#settings.global.workerShutdownTimeoutMs);
-    this.#log.info({ event: 'reloaded', generation: crew.generation.number, workers: crew.pids, draining: old.pids },
+    const { number } = crew.generation;
+    const facts = { generation: number, workers: crew.pids, draining: old.pids };
+    this.#log.info({ event: 'reloaded', ...facts },
       'the new configuration serves, the old workers finish what they have');
   }
 
@@ -223,7 +231,8 @@ export class Master {
       this.#setTimer(null);
       this.#old = null;
       this.#forget(old);
-      this.#log.info({ event: 'drained', generation: old.generation.number }, 'the old workers have ended');
+      this.#log.info({ event: 'drained', generation: old.generation.number },
+        'the old workers have ended');
     } else if (this.#takeLate()) {
       this.#log.warn({ event: 'drain_cut', workers: old.pids },
         `worker_shutdown_timeout is over, ${old.pids.length} old worker(s) are ended`);
@@ -253,7 +262,13 @@ export class Master {
   }
 
   #refuseSignal(signal: string, what: string): void {
-    this.#log.warn({ event: 'signal_ignored', signal }, `${signal}: ${what} is not available in this version`);
+    this.#log.warn({ event: 'signal_ignored', signal },
+      `${signal}: ${what} is not available in this version`);
+  }
+
+  /** A terminal sends WINCH whenever its window changes, so nobody is told aloud. */
+  #ignoreWindowChange(): void {
+    this.#log.debug({ event: 'signal_ignored', signal: 'WINCH' }, 'WINCH is ignored');
   }
 
   // --- the end ---
@@ -300,12 +315,14 @@ export class Master {
     const { house, options } = this;
     // Taken once: the sockets of a worker stay the same for as long as his configuration.
     const { settings, workers } = generation;
-    const sockets = Array.from({ length: workers }, (_, number) => house.listeners.of(settings, number));
+    const sockets = Array.from({ length: workers }, (_, number) =>
+      house.listeners.of(settings, number));
     this.#ejection.watch(generation);
     return new Crew({
       instance: house.instance, log: this.#log, changed: () => this.#wake(),
       spawn: (of, number) => spawnWorker({
-        program: options.workerProgram, instance: house.instance, doorbell: house.doorbell, stderr: this.#stderrOfWorkers(),
+        program: options.workerProgram, instance: house.instance, doorbell: house.doorbell,
+        stderr: this.#stderrOfWorkers(),
       }, of, number, sockets[number]!),
     }, generation);
   }

@@ -19,10 +19,12 @@ export class PidFile {
     } catch (error) {
       if (systemCode(error) === 'EAGAIN') {
         const pid = readPid(path);
+        const whose = pid === null ? '' : ` (pid ${pid})`;
         throw new OperatorError('already-running',
-          [`${path}: already in use by a running Baton${pid === null ? '' : ` (pid ${pid})`}`], ExitCode.Failed);
+          [`${path}: already in use by a running Baton${whose}`], ExitCode.Failed);
       }
-      throw new OperatorError('pid-file', [`${path}.lock: cannot be locked: ${systemReason(error)}`]);
+      throw new OperatorError('pid-file',
+        [`${path}.lock: cannot be locked: ${systemReason(error)}`]);
     }
   }
 
@@ -32,7 +34,8 @@ export class PidFile {
       writeFileSync(`${this.path}.new`, `${pid}\n`);
       renameSync(`${this.path}.new`, this.path);
     } catch (error) {
-      throw new OperatorError('pid-file', [`${this.path}: cannot be written: ${systemReason(error)}`]);
+      throw new OperatorError('pid-file',
+        [`${this.path}: cannot be written: ${systemReason(error)}`]);
     }
   }
 

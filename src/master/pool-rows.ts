@@ -64,8 +64,9 @@ function writePool(
 /** Writes both route generations of every pool, by which of its servers are live. */
 export function writeRoutes(segment: Segment, generation: Generation): void {
   generation.settings.pools.forEach((pool, index) => {
-    const live = liveServers(segment, generation.firstPool + index);
-    for (const side of [0, 1]) writePoolRoute(segment, generation.firstPool + index, pool, side, live);
+    const row = generation.firstPool + index;
+    const live = liveServers(segment, row);
+    for (const side of [0, 1]) writePoolRoute(segment, row, pool, side, live);
   });
 }
 
@@ -74,8 +75,10 @@ export function writePoolRoute(
   segment: Segment, row: number, pool: PoolSettings, side: number, live: readonly boolean[],
 ): void {
   const { plan, shared } = segment;
-  const region = shared.words.subarray(plan.routeBase / 4, plan.routeBase / 4 + plan.capacities.routeWords);
-  const base = poolColumn(segment, row, Pool.RouteBase) + side * poolColumn(segment, row, Pool.RouteWords);
+  const first = plan.routeBase / 4;
+  const region = shared.words.subarray(first, first + plan.capacities.routeWords);
+  const size = poolColumn(segment, row, Pool.RouteWords);
+  const base = poolColumn(segment, row, Pool.RouteBase) + side * size;
   writeRoute(region, base, distributionOf(pool.distribution)!, routeServers(pool), live);
 }
 

@@ -14,7 +14,7 @@ export interface Loaded {
   readonly warnings: readonly string[];
 }
 
-/** The settings to go on with, or null when the file is not usable: then all mistakes are logged. */
+/** The settings to go on with; null when the file is not usable, all mistakes being logged. */
 export function loadAgain(load: () => Loaded, running: Settings, log: Logger): Settings | null {
   let loaded: Loaded;
   try {
@@ -25,7 +25,9 @@ export function loadAgain(load: () => Loaded, running: Settings, log: Logger): S
     return null;
   }
   for (const line of loaded.warnings) log.warn({ event: 'conf_warning' }, line);
-  for (const line of findRestartOnly(running, loaded.settings)) log.warn({ event: 'conf_restart_only' }, line);
+  for (const line of findRestartOnly(running, loaded.settings)) {
+    log.warn({ event: 'conf_restart_only' }, line);
+  }
   return keepRestartOnly(running, loaded.settings);
 }
 
@@ -46,7 +48,8 @@ export function reasonsOf(error: unknown): readonly string[] {
 export function keepRestartOnly(running: Settings, next: Settings): Settings {
   const pools = next.pools.map((pool) => {
     const old = running.pools.find(({ name }) => name === pool.name);
-    return old === undefined || old.listen.text !== pool.listen.text ? pool : keep('pool', old, pool);
+    const isNew = old === undefined || old.listen.text !== pool.listen.text;
+    return isNew ? pool : keep('pool', old, pool);
   });
   return { ...next, global: keep('global', running.global, next.global), pools };
 }

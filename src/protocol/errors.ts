@@ -9,6 +9,7 @@ import { integerOf } from './text.js';
 
 export const SYNTAX_ERROR = 'ERR syntax error';
 export const NOT_AN_INTEGER = 'ERR value is not an integer or out of range';
+export const NOT_AN_INT32 = 'ERR value is out of range, value must between -2147483648 and 2147483647';
 export const NOAUTH = 'NOAUTH Authentication required.';
 export const NOAUTH_HELLO = 'NOAUTH HELLO must be called with the client already authenticated, ' +
   'otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and ' +

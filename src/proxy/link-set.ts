@@ -144,7 +144,7 @@ export class LinkSet {
     this.#clearTimer(link);
     const counter = errno === 0 ? BackendCounter.ServerEof : BackendCounter.ServerErr;
     this.view.countBackend(link.backend, counter);
-    this.#fail(link, errno, this.#wasUseful(link));
+    this.#fail(link, errno, link.phase === Phase.Ready);
   }
 
   #ready(link: LinkFacts): void {
@@ -155,36 +155,40 @@ export class LinkSet {
     if (this.#isDown.delete(link.backend)) this.events.onChange(link.server, link.pool, true, 'connected');
   }
 
-  /**
-   * Whether a reply has come since the handshake. A server that accepts and closes at once is as good
-   * as one that does not accept.
-   */
-  #wasUseful(link: LinkFacts): boolean {
-    if (link.phase !== Phase.Ready) return false;
-    const at = (this.view.link + link.row * Link.RowWords) / 2;
-    const isUseful = this.view.doubles[at + Link.ReceivedUs]! > link.readyUs;
-    if (isUseful) link.failures = 0;
-    return isUseful;
-  }
-
   /** A connection was lost (`wasReady`) or could not be had. */
   #fail(link: LinkFacts, errno: number, wasReady: boolean): void {
     link.lastError = errno;
     if (!wasReady) return this.#giveUp(link, reasonOf(errno));
     this.#countFailure(link);
     native.linkLose(link.row, errorOf(link, reasonOf(errno)), true);
-    link.phase = Phase.Idle;
     this.#noteDown(link, reasonOf(errno));
+    if (!this.#hasAnswered(link)) return this.#backOff(link);
+    link.failures = 0;
+    link.phase = Phase.Idle;
     if (!this.#closing) this.#connect(link);
   }
 
-  /** Nothing can be queued on this link until the back-off is over. */
+  /**
+   * Whether a reply has come since the handshake. A server that accepts and closes at once is as good
+   * as one that does not accept.
+   */
+  #hasAnswered(link: LinkFacts): boolean {
+    const at = (this.view.link + link.row * Link.RowWords) / 2;
+    return this.view.doubles[at + Link.ReceivedUs]! > link.readyUs;
+  }
+
+  /** All that waits for this link is answered with an error. */
   #giveUp(link: LinkFacts, reason: string): void {
     this.#clearTimer(link);
     this.#countFailure(link);
-    link.phase = Phase.BackingOff;
     native.linkLose(link.row, errorOf(link, reason), false);
     this.#noteDown(link, reason);
+    this.#backOff(link);
+  }
+
+  /** Nothing new can be queued on this link until the next connect. */
+  #backOff(link: LinkFacts): void {
+    link.phase = Phase.BackingOff;
     const delay = backOffMs(link.pool, link.failures++);
     if (this.#closing) return;
     link.timer = setTimeout(() => {

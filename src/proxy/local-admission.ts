@@ -5,7 +5,7 @@
  */
 import { Flag, Plan, Refusal } from '../protocol/command.js';
 import {
-  NO_COMMAND, commandIdOf, flagsOf, isArityOf, planOf,
+  NO_COMMAND, commandIdOf, firstKeyOf, flagsOf, isArityOf, planOf,
 } from '../protocol/command-table.js';
 import {
   NOAUTH, keyFaultError, noKeyError, refusalError, refusedOptionError, unknownCommandError,
@@ -41,6 +41,7 @@ function unknownError(args: Args): string {
  */
 export function routingKeysOf(id: number, args: Args): number[] | string {
   const keys = keysOf(id, args);
-  if (keys === null) return keyFaultError(id, args);
+  // Wrong in itself, or a range without keys (PFMERGE with no source): the server of the first key says.
+  if (keys === null) return firstKeyOf[id] > 0 ? [firstKeyOf[id]] : keyFaultError(id, args);
   return keys.length === 0 ? noKeyError(id) : keys;
 }

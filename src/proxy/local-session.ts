@@ -5,7 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { commandId } from '../protocol/command-table.js';
 import {
-  BAD_CLIENT_NAME, BAD_PROTOCOL_NUMBER, DB_OUT_OF_RANGE, NOAUTH_HELLO, NOPROTO, NOT_AN_INTEGER,
+  BAD_CLIENT_NAME, BAD_PROTOCOL_NUMBER, DB_OUT_OF_RANGE, NOAUTH_HELLO, NOPROTO, NOT_AN_INT32, NOT_AN_INTEGER,
   NO_PASSWORD_SET, SYNTAX_ERROR, WRONGPASS, quoted, wrongArityError,
 } from '../protocol/errors.js';
 import { ReplyWriter, latin1Of, type Protocol } from '../protocol/reply.js';
@@ -54,6 +54,7 @@ function onQuit(): LocalAnswer {
 function onSelect({ args, session }: LocalRequest): LocalAnswer {
   const db = integerOf(args[1]);
   if (db === null) return answerError(NOT_AN_INTEGER);
+  if (db < -(2 ** 31) || db > 2 ** 31 - 1) return answerError(NOT_AN_INT32);
   if (db !== 0 && db !== session.poolDb) return answerError(DB_OUT_OF_RANGE);
   return answerOk({ db });
 }

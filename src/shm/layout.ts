@@ -188,7 +188,7 @@ export const link = table('link', 'lane', 256, 'One upstream connection. epoll i
   ['streaming', 'i32', '1 while a reply is passed on in pieces'],
   ...chain('out'),
   ['stalled', 'i32', '1 while sessions wait for this link\'s queue to shrink'],
-  ['error', 'i32', 'errno of the last loss'],
+  ['counted', 'i32', '1 while backend_counter.connections counts it'],
   ['queued_total', 'u64', 'stream offset after the last queued byte'],
   ['rx', 'u64', 'bytes received on this connection (kernel-journalled)'],
   ['tx', 'u64', 'stream offset after the last sent byte (kernel-journalled)'],

@@ -24,7 +24,7 @@ export const enum TableNumber {
   Count = 19,
 }
 
-export const SCHEMA_HASH = 1735155896;
+export const SCHEMA_HASH = 1089042096;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -265,7 +265,7 @@ export const enum Link {
   OutEnd = 23, // i32: bytes used in the tail node
   OutBytes = 24, // i32: bytes in the chain
   Stalled = 25, // i32: 1 while sessions wait for this link's queue to shrink
-  Error = 26, // i32: errno of the last loss
+  Counted = 26, // i32: 1 while backend_counter.connections counts it
   QueuedTotal = 112, // u64: stream offset after the last queued byte
   Rx = 120, // u64: bytes received on this connection (kernel-journalled)
   Tx = 128, // u64: stream offset after the last sent byte (kernel-journalled)
