@@ -124,7 +124,8 @@ t.test('-d that fails says why on the terminal and leaves nothing', async (t) =>
 
 t.test('one master per pid file', async (t) => {
   const baton = await Baton.start(t, { servers: [redis] });
-  const { code, err } = await runBaton(['-c', baton.confFile, '-p', baton.pidFile], baton.directory);
+  const args = ['-c', baton.confFile, '-p', baton.pidFile];
+  const { code, err } = await runBaton(args, baton.directory);
   t.equal(code, 1);
   t.equal(err.split('\n').at(-2),
     `${baton.pidFile}: already in use by a running Baton (pid ${baton.pid})`);

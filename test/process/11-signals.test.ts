@@ -99,7 +99,10 @@ t.test('USR1: the log is opened anew by master and workers', async (t) => {
   const log = 'baton.log';
   const baton = await Baton.start(t, { servers: [redis], global: { worker_processes: 2, log } });
   const path = join(baton.directory, log);
-  const before = readFileSync(path, 'utf8');
+  const before = await waitFor('the start to be told', () => {
+    const text = readFileSync(path, 'utf8');
+    return text.includes('"event":"started"') && text;
+  });
   renameSync(path, `${path}.1`);
   process.kill(baton.pid, 'SIGUSR1');
   const holds = (pid: number, file: string): boolean => readdirSync(`/proc/${pid}/fd`)
@@ -117,7 +120,8 @@ t.test('USR1 to a process that is not up yet does not open a debugger', async (t
   const [worker] = baton.workers();
   process.kill(worker!, 'SIGKILL');
   process.kill(baton.pid, 'SIGUSR1');
-  await waitFor('a new worker', () => baton.workers().length === 1 && baton.workers()[0] !== worker);
+  await waitFor('a new worker', () =>
+    baton.workers().length === 1 && baton.workers()[0] !== worker);
   for (let i = 0; i < 20; i += 1) process.kill(baton.pid, 'SIGUSR1');
   const client = await baton.client();
   t.equal(await client.call('PING'), 'PONG');

@@ -154,7 +154,7 @@ t.test('a backlog beyond the kernel\'s limit is capped, and said', async (t) => 
   const most = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
   const baton = await Baton.start(t, { servers: [redis], pool: { backlog: most + 1 } });
   t.match(await baton.logged(/"event":"backlog_capped"/),
-    new RegExp(`backlog: ${most + 1} is capped to ${most} by the kernel: raise net.core.somaxconn`));
+    new RegExp(`backlog: ${most + 1} is capped to ${most} by the kernel: raise net\\.core`));
 });
 
 t.test('statistics ports are told together with the others', async (t) => {

@@ -29,7 +29,7 @@ function count(baton: Baton, event: string): number {
 }
 
 /** Sends HUP and waits until this reload is over, whether done or refused. */
-async function reload(baton: Baton, outcome: 'drained' | 'reload_refused' = 'drained'): Promise<void> {
+async function reload(baton: Baton, outcome = 'drained'): Promise<void> {
   const before = count(baton, outcome);
   process.kill(baton.pid, 'SIGHUP');
   await waitFor(`${outcome} in the log:\n${baton.log.slice(-2000)}`, () =>
@@ -163,7 +163,7 @@ t.test('a configuration that outgrows the instance is refused', async (t) => {
   const servers = Array.from({ length: 200 }, (_, i) => `     - 127.0.0.1:1:1 s${i}\n`).join('');
   edit(baton, /( +servers:\n)/, `$1${servers}`);
   await reload(baton, 'reload_refused');
-  t.match(baton.log, /201 servers do not fit, this instance was started with room for \d+: restart/);
+  t.match(baton.log, /201 servers do not fit, .* was started with room for \d+: restart/);
 });
 
 t.test('workers that do not start leave the running ones alone', async (t) => {

@@ -17,14 +17,18 @@ function deaths(baton: Baton): Death[] {
     .map((line) => JSON.parse(line) as Death);
 }
 
-/** Kills worker `number` and waits for its successor, by name, to serve. */
+/** Kills worker `number` and waits until its successor serves, whose pid it returns. */
 async function killWorker(baton: Baton, number: number): Promise<number> {
-  const victim = baton.workers()[number]!;
-  const serving = (): number => baton.log.split('"event":"worker_serving"').length;
-  const before = serving();
+  await baton.logged(/"event":"started"/);
+  const before = baton.workers();
+  const victim = before[number]!;
   process.kill(victim, 'SIGKILL');
-  await waitFor('a new worker to serve', () => serving() > before);
-  return waitFor('its title', () => baton.workers().length > number && baton.workers()[number]);
+  const successor = await waitFor('a new worker in its place', () => {
+    const now = baton.workers();
+    return now.length === before.length && now[number] !== victim && now[number];
+  });
+  await baton.logged(new RegExp(`"event":"worker_serving".*"workerPid":${successor},`));
+  return successor;
 }
 
 t.test('a killed worker is replaced, the other one is left alone', async (t) => {

@@ -20,7 +20,9 @@ function refusal(line: string): string {
 }
 
 t.test('actions', async (t) => {
-  t.match(wanted(''), { action: 'run', confFile: 'conf/baton.yml', daemonize: false, signal: null });
+  t.match(wanted(''), {
+    action: 'run', confFile: 'conf/baton.yml', daemonize: false, signal: null,
+  });
   t.match(wanted('-c a.yml -d -p x.pid'), {
     action: 'run', confFile: 'a.yml', daemonize: true, overrides: { pid: 'x.pid' },
   });

@@ -20,7 +20,7 @@ interface Shape {
 }
 
 function settingsOf({ pools = 1, servers = 3, links = 1, global = '' }: Shape): Settings {
-  const lines = ['global:', '  worker_processes: 2', ...(global === '' ? [] : [`  ${global}`]), 'pools:'];
+  const lines = ['global:', '  worker_processes: 2', `  ${global}`, 'pools:'];
   for (let pool = 0; pool < pools; pool++) {
     lines.push(`  p${pool}:`, `    listen: 127.0.0.1:${7000 + pool}`, '    redis: true',
       `    server_connections: ${links}`, '    servers:');
@@ -61,7 +61,8 @@ t.test('links: RESP2 and RESP3 to every server, twice for a reload', async (t) =
 
 t.test('too few files are refused with what is needed', async (t) => {
   const error = t.throws(() => sizesOf({ global: 'max_openfiles: 1000' }, 1000), OperatorError);
-  t.match((error as OperatorError).lines, [/^test\.yml:3:1: max_openfiles: .*1000 files.*at least \d+/]);
+  t.match((error as OperatorError).lines,
+    [/^test\.yml:3:1: max_openfiles: .*1000 files.*at least \d+/]);
 });
 
 t.test('too many workers are refused', async (t) => {

@@ -29,7 +29,8 @@ function memory() {
 }
 
 t.test('restart-only directives keep their value', async (t) => {
-  const next = read('worker_processes: 3\n  log_level: debug', `${LISTEN}\n    reuseport: off\n    timeout: 5`);
+  const next = read('worker_processes: 3\n  log_level: debug',
+    `${LISTEN}\n    reuseport: off\n    timeout: 5`);
   const kept = keepRestartOnly(running, next.settings);
   t.equal(kept.global.workerProcesses, 2);
   t.equal(kept.global.logLevel, 'debug');
@@ -44,7 +45,8 @@ t.test('a pool that moves begins afresh', async (t) => {
 
 t.test('what stays is said', async (t) => {
   const { lines, log } = memory();
-  const next = loadAgain(() => read('worker_processes: 3', `${LISTEN}\n    reuseport: on`), running, log);
+  const load = () => read('worker_processes: 3', `${LISTEN}\n    reuseport: on`);
+  const next = loadAgain(load, running, log);
   t.equal(next?.global.workerProcesses, 2);
   t.match(lines, [/^conf_restart_only: conf\.yml:2:1: worker_processes: stays 2/]);
 });
