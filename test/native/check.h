@@ -3,6 +3,7 @@
 //
 //   program SECTION SEED        exit code 0 and "<n> checks", or 1 and the check that failed
 #pragma once
+#include <atomic>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -13,7 +14,7 @@
 
 namespace test {
 
-inline uint64_t checks = 0;
+inline std::atomic<uint64_t> checks = 0;
 
 [[noreturn]] __attribute__((format(printf, 4, 5))) inline void fail(
     const char* file, int line, const char* condition, const char* format, ...) {
@@ -28,7 +29,7 @@ inline uint64_t checks = 0;
 
 #define CHECK(condition, ...)                                              \
   do {                                                                     \
-    ++test::checks;                                                        \
+    test::checks.fetch_add(1, std::memory_order_relaxed);                  \
     if (!(condition)) test::fail(__FILE__, __LINE__, #condition, __VA_ARGS__); \
   } while (false)
 
@@ -107,7 +108,7 @@ int play(int argc, char** argv, const Section (&sections)[Count]) {
     if (strcmp(section.name, argv[1]) != 0) continue;
     Dice dice(strtoull(argv[2], nullptr, 10));
     section.run(dice);
-    printf("%llu checks\n", static_cast<unsigned long long>(checks));
+    printf("%llu checks\n", static_cast<unsigned long long>(checks.load()));
     return 0;
   }
   fprintf(stderr, "no section %s\n", argv[1]);
