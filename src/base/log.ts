@@ -70,6 +70,7 @@ class Sink implements DestinationStream {
   fd = STDERR;
   file: string | null = null;
   #dropped = 0;
+  #isMidLine = false; // a part of a line is out, the rest was dropped
 
   constructor(file: string | null) {
     this.open(file);
@@ -93,17 +94,22 @@ class Sink implements DestinationStream {
 
   /** False when the line could not be written: a full disk, or a pipe that nobody reads. */
   #writeAll(line: string): boolean {
-    let rest = Buffer.from(line);
+    const whole = Buffer.from(this.#isMidLine ? `\n${line}` : line);
+    let rest = whole;
     for (let waitedMs = 0; rest.length > 0;) {
       try {
         rest = rest.subarray(writeSync(this.fd, rest));
       } catch (error) {
         const isBusy = (error as NodeJS.ErrnoException).code === 'EAGAIN';
-        if (!isBusy || waitedMs >= WRITE_PATIENCE_MS) return false;
+        if (!isBusy || waitedMs >= WRITE_PATIENCE_MS) {
+          this.#isMidLine ||= rest.length < whole.length;
+          return false;
+        }
         waitedMs += 5;
         Atomics.wait(sleeper, 0, 0, 5);
       }
     }
+    this.#isMidLine = false;
     return true;
   }
 }
