@@ -25,7 +25,7 @@ export const WORKERS_MAX = LANES_MAX / 2;
 
 const SESSIONS_MAX = 65_536 + 1; // rows; row 0 is nobody's
 const SESSIONS_MIN = 16;
-const REQUESTS = 131_072;
+const REQUESTS = 65_536;
 const ARENA_BYTES = 4 << 20;
 const GROWTH = 2;
 

@@ -62,11 +62,16 @@ export class House {
 
   /** Gives everything back. The log stays usable. */
   async close(): Promise<void> {
-    this.listeners.close();
     await this.admin.close();
+    this.abandon();
+    native.socketClose(this.doorbell);
+  }
+
+  /** Removes what would outlive the process, without waiting for anything. */
+  abandon(): void {
+    this.listeners.close();
     this.instance.close();
     this.pidFile?.close();
-    native.socketClose(this.doorbell);
   }
 
   /** Follows what a reload has changed of the log and of who the workers are. */

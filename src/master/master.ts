@@ -22,7 +22,7 @@ import { House, identityMistakes } from './house.js';
 import type { Generation } from './generation.js';
 import type { ListenerChange } from './listeners.js';
 import { loadAgain, reasonsOf, refuse, type Loaded } from './reload.js';
-import { watchSignals, type SignalFlags } from './signals.js';
+import { Signals, type SignalFlags } from './signals.js';
 import { spawnWorker } from './spawn.js';
 
 export interface MasterOptions {
@@ -65,18 +65,21 @@ export class Master {
 
   /** Opens everything and starts the workers. Throws OperatorError; then nothing is left behind. */
   static async start(options: MasterOptions, loaded: Loaded): Promise<Master> {
+    const signals = new Signals();
     const house = await House.open(loaded.settings);
+    dieCleanly(house);
     for (const line of loaded.warnings) house.log.to.warn({ event: 'conf_warning' }, line);
     native.processTitle(`baton: master process ${options.title}`);
-    return new Master(options, house, loaded.settings);
+    return new Master(options, house, signals, loaded.settings);
   }
 
   private constructor(
-    private readonly options: MasterOptions, private readonly house: House, settings: Settings,
+    private readonly options: MasterOptions, private readonly house: House, signals: Signals,
+    settings: Settings,
   ) {
     this.#log = house.log.to;
     this.ended = new Promise((resolve) => { this.#onEnded = resolve; });
-    this.#flags = watchSignals(() => this.#wake());
+    this.#flags = signals.flags;
     this.#ejection = new Ejection({
       instance: house.instance, log: this.#log,
       lanes: () => this.#crews().flatMap(({ lanes }) => lanes),
@@ -94,6 +97,7 @@ export class Master {
         `the workers cannot be started: ${systemReason(error)}`);
       this.#terminate('a failed start');
     }
+    signals.follow(() => this.#wake());
   }
 
   get #settings(): Settings {
@@ -354,4 +358,13 @@ export class Master {
       this.#wake();
     }, delayMs);
   }
+}
+
+/** An error of ours that nobody caught is told in the log; the workers end with their master. */
+function dieCleanly(house: House): void {
+  process.on('uncaughtException', (error) => {
+    house.log.to.fatal({ event: 'master_failed', err: error }, `internal error: ${error.stack}`);
+    house.abandon();
+    process.exit(ExitCode.Failed);
+  });
 }

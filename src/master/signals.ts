@@ -16,16 +16,25 @@ const FLAG_OF: Readonly<Partial<Record<NodeJS.Signals, keyof SignalFlags>>> = {
   SIGUSR2: 'upgrade', SIGWINCH: 'commit',
 };
 
-/** Flags that signals set from now on; `changed` is called after each. */
-export function watchSignals(changed: () => void): SignalFlags {
-  const flags: SignalFlags = {
+export class Signals {
+  readonly flags: SignalFlags = {
     terminate: false, quit: false, reload: false, reopen: false, upgrade: false, commit: false,
   };
-  for (const [signal, flag] of Object.entries(FLAG_OF)) {
-    process.on(signal, () => {
-      flags[flag] = true;
-      changed();
-    });
+  #changed = (): void => {};
+
+  /** From now on no signal ends the process by itself, not even while it still opens things. */
+  constructor() {
+    for (const [signal, flag] of Object.entries(FLAG_OF)) {
+      process.on(signal, () => {
+        this.flags[flag] = true;
+        this.#changed();
+      });
+    }
   }
-  return flags;
+
+  /** Calls `changed` after each signal, and once for those that have come already. */
+  follow(changed: () => void): void {
+    this.#changed = changed;
+    changed();
+  }
 }
