@@ -11,7 +11,7 @@ import { FakeBackend, type Received } from '../support/fake-backend.js';
 import { Redis } from '../support/redis.js';
 import { errorText, plain, show, type Reply } from '../support/resp.js';
 import { dice } from '../support/seed.js';
-import { waitFor } from '../support/wait-for.js';
+import { pass, waitFor } from '../support/wait-for.js';
 
 const TIMEOUT_MS = 250;
 const isTimeout = (reply: Reply): boolean => /timed? ?out/i.test(errorText(reply));
@@ -52,44 +52,74 @@ t.test('a frozen server: its requests fail in time, other servers serve', async 
       .every((reply, i) => plain(reply) === keys[i]));
 });
 
+/** Lets things happen one after the other, so many milliseconds apart. */
+async function oneByOne(apartMs: number, things: readonly (() => void)[]): Promise<void> {
+  for (const thing of things) {
+    thing();
+    await pass(apartMs);
+  }
+}
+
 t.test('late replies are dropped by position', async (t) => {
   const held: Received[] = [];
   const fake = await FakeBackend.start(t, (request) => held.push(request));
   const baton = await Baton.start(t, { servers: [fake], pool: { timeout: TIMEOUT_MS } });
-  const clients = await Promise.all(Array.from({ length: 8 }, () => baton.client()));
-  const replies = await Promise.all(clients.map((client, i) => client.command('GET', `late${i}`)));
-  t.ok(replies.every(isTimeout), replies.map((reply) => show(reply.raw)).join());
-  const next = clients.map((client, i) => client.command('GET', `own${i}`));
-  await waitFor('all requests, or a new link', () => held.length === 16);
-  fake.handler = echo;
-  for (const request of held) {
+  const clients = await Promise.all(Array.from({ length: 10 }, () => baton.client()));
+  const asked = clients.map(async (client, i) => {
+    const first = await client.command('GET', `late${i}`);
+    return [first, await client.command('GET', `own${i}`)] as const;
+  });
+  await waitFor('all requests', () => held.length === 10);
+  const late = held.splice(0);
+  fake.handler = (request) => (late.length > 0 ? held.push(request) : echo(request));
+  await pass(TIMEOUT_MS / 3);
+  await oneByOne(TIMEOUT_MS / 8, late.slice().map((request) => () => { // slow, but never silent
     echo(request);
-    await new Promise(setImmediate);
-  }
-  const values = (await Promise.all(next)).map(plain);
-  t.same(values, clients.map((_, i) => `own${i}`));
-  for (const client of clients) t.equal(await client.call('ECHO', 'x'), 'x');
+    late.shift();
+  }));
+  for (const request of held) echo(request);
+  const replies = await Promise.all(asked);
+  t.equal(replies.filter(([first]) => isTimeout(first)).length > 2, true, 'some were too late');
+  t.equal(replies.filter(([first], i) => plain(first) === `late${i}`).length > 2, true, 'some not');
+  const strange = replies.filter(([, own], i) => plain(own) !== `own${i}` && !isTimeout(own));
+  t.same(strange, [], 'nobody got what was another\'s');
+  t.equal(replies.filter(([, own]) => !isTimeout(own)).length > 2, true);
+  t.equal(fake.connects, 1, 'a server that answers slowly keeps its link');
 });
 
 t.test('late replies of every form, in pieces', async (t) => {
-  const forms = ['+OK\r\n', ':1\r\n', '-ERR late\r\n', '$-1\r\n', '*-1\r\n', '*0\r\n',
-    '*2\r\n$1\r\na\r\n*1\r\n:1\r\n', `$70000\r\n${'x'.repeat(70_000)}\r\n`];
-  const held: Received[] = [];
-  const fake = await FakeBackend.start(t, (request) => held.push(request));
-  const baton = await Baton.start(t, { servers: [fake], pool: { timeout: 100 } });
+  const forms = ['+OK\r\n', ':1\r\n', '-ERR late\r\n', '$-1\r\n', '*-1\r\n', '*0\r\n', '$7\r\na value\r\n',
+    '*2\r\n$1\r\na\r\n*1\r\n:1\r\n'];
+  let form = '';
+  const next: Received[] = [];
+  const fake = await FakeBackend.start(t, (request) => {
+    if (request.args[0]!.toString() === 'own') return void next.push(request);
+    const cut = (i: number): number => Math.floor(i * form.length / 8);
+    const pieces = Array.from({ length: 8 }, (_, i) => form.slice(cut(i), cut(i + 1)));
+    void oneByOne(TIMEOUT_MS / 5, pieces.map((piece) => () => request.reply(piece)))
+      .then(() => waitFor('the next request', () => next.shift())).then(echo);
+  });
+  const baton = await Baton.start(t, { servers: [fake], pool: { timeout: TIMEOUT_MS } });
   const client = await baton.client();
-  for (const form of forms) {
-    held.length = 0;
-    t.ok(isTimeout(await client.command('GET', 'late')));
-    const next = client.command('GET', 'own');
-    await waitFor('both requests', () => held.length === 2);
-    for (let at = 0; at < form.length; at += 1 + Math.floor(form.length / 20)) {
-      held[0]!.reply(form.slice(at, at + 1 + Math.floor(form.length / 20)));
-      await new Promise(setImmediate);
-    }
-    echo(held[1]!);
-    t.equal(plain(await next), 'own', show(Buffer.from(form)));
+  for (form of forms) {
+    t.ok(isTimeout(await client.command('GET', 'late')), show(Buffer.from(form)));
+    t.equal(await client.call('GET', 'own'), 'own');
   }
+  t.equal(fake.connects, 1);
+});
+
+t.test('a link that is silent for the whole time is given up', async (t) => {
+  const fake = await FakeBackend.start(t, echo);
+  const baton = await Baton.start(t, {
+    servers: [fake], pool: { timeout: TIMEOUT_MS, reconnect_min: 10, reconnect_max: 50 },
+  });
+  const client = await baton.client();
+  t.equal(await client.call('GET', 'k'), 'k');
+  fake.handler = (): void => {};
+  t.ok(isTimeout(await client.command('GET', 'k')));
+  fake.handler = echo;
+  await waitFor('service on a new link', async () => await client.call('GET', 'k') === 'k');
+  t.equal(fake.connects, 2);
 });
 
 t.test('the time counts from arrival, not from sending', async (t) => {
@@ -118,7 +148,7 @@ t.test('what timed out before it was sent is never sent', async (t) => {
   const replies = await client.pipeline(commands, 30_000);
   t.equal(replies.filter(isTimeout).length, 400);
   fake.hear();
-  t.equal(plain((await client.pipeline([['SET', 'after', 'x']]))[0]!), 'OK');
+  await waitFor('service', async () => await client.call('SET', 'after', 'x') === 'OK');
   t.ok(fake.requests.length < 380, `${fake.requests.length} of 401 were sent`);
   t.equal(fake.requests.at(-1)!.args[0]!.toString(), 'after');
 });
