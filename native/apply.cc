@@ -41,8 +41,7 @@ class Applier {
           word += 2;
           break;
         case kOperationSplit:
-          split(word);
-          return dropChained();
+          return split(word);
         case kOperationSetMode:
           touched().mode = word[1];
           word += 2;
@@ -81,12 +80,14 @@ class Applier {
     counter.requests += 1;
     counter.request_bytes += request.bytes;
     counter.in_queue += 1;
+    counter.in_queue_bytes = outOf(link).bytes;
     lane_.dirtyLink(lane_.numberOf(link));
   }
 
   void forward(int32_t number) {
     Link& link = lane_.journal.touch(lane_.links[number]);
     Chain& out = outOf(link);
+    if (__builtin_expect(int64_t{out.bytes} + descriptor_->bytes > kQueueMax, 0)) return stall(number);
     if (__builtin_expect(!lane_.chains.reserve(descriptor_->bytes), 0)) return refuseForMemory();
     if (chained()) takeWhole(&out); else lane_.chains.append(out, bytes(), descriptor_->bytes);
     const int32_t request = lane_.newRequest();
@@ -140,6 +141,12 @@ class Applier {
   // The request stays unread until the link's queue has shrunk.
   void stall(int32_t link) {
     Session& session = touched();
+    session.flags &= ~kSessionFlagScanning;  // what was begun behind it is scanned again, too
+    if (descriptor_->kind == kDescriptorKindProtocolError) {
+      session.state = kSessionStateOpen;  // found again when the rest is framed again
+      lane_.sessionInterest(descriptor_->row);
+      return;
+    }
     if (session.stalled_on == 0) {
       session.stalled_on = link;
       session.flags |= kSessionFlagBacklog;
@@ -159,6 +166,9 @@ class Applier {
     const int32_t* link_of = word + 5;
     const int32_t* part_of = link_of + parts;
     // Each part repeats the name and a header; the rest is the request's own bytes, once.
+    for (int32_t part = 0; part < parts; ++part) {
+      if (int64_t{lane_.links[link_of[part]].out_bytes} + descriptor_->bytes + 8192 > kQueueMax) return stall(link_of[part]);
+    }
     if (!lane_.chains.reserve(descriptor_->bytes + int64_t{8192} * parts + 2 * keys)) return refuseForMemory();
     const int32_t whole = lane_.newRequest();
     Request& parent = track(whole, descriptor_->bytes, 0);
@@ -190,6 +200,7 @@ class Applier {
       parent.first_part = number;
       strung(link, request, number);
     }
+    dropChained();
   }
 
   void writePart(Chain& out, int32_t part, const int32_t* part_of, int32_t keys, int32_t step) {

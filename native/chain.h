@@ -58,6 +58,9 @@ class ChainStore {
            nodes.reserve(static_cast<int32_t>(bytes / kNodeBytes) + 2);
   }
 
+  // True when lanes may still take `bytes` of memory, all in all.
+  bool roomFor(int64_t bytes) const { return chunks.freeBytes() >= static_cast<double>(bytes); }
+
   // Appends a copy. False when memory ran out: the chain then holds a part and must be dropped.
   bool append(Chain& chain, const uint8_t* from, int32_t count) {
     while (count > 0) {

@@ -182,10 +182,11 @@ void Lane::replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t o
   Session& session = journal.touch(sessions[request.session]);
   if (session.request_head != number) {
     session.held_bytes += count;
+    holdNear(number, offset, count);
     if (session.out_bytes + static_cast<double>(session.held_bytes) > pools[session.pool].output_limit) {
-      return closeSession(request.session, kCloseReasonOutputLimit);
+      closeSession(request.session, kCloseReasonOutputLimit);
     }
-    return holdNear(number, offset, count);
+    return;
   }
   append(session, bytes, count);
   complete(session, request, false);
@@ -195,7 +196,7 @@ void Lane::replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t o
 // A reply nobody waits for any more: its client left, or was given an error when the time was up.
 void Lane::dropReply(Request& request) {
   backend_counters[links[request.link].backend].late += 1;
-  if ((request.flags & kRequestFlagInSession) == 0) return freeRequest(numberOf(request));
+  if ((request.flags & kRequestFlagInSession) == 0 && request.parent == 0) return freeRequest(numberOf(request));
   journal.touch(request).flags &= ~kRequestFlagInLink;  // the error it was given still waits its turn
 }
 
@@ -296,6 +297,7 @@ void Lane::answerError(int32_t number, const uint8_t* bytes, int32_t count) {
   const int32_t session_number = request.session;
   Session& session = journal.touch(sessions[session_number]);
   pool_counters[session.pool].forward_error += 1;
+  if ((request.flags & kRequestFlagPart) == 0) session.held_bytes -= heldOf(request).bytes;
   chains.clear(heldOf(request));
   if ((request.flags & kRequestFlagCut) != 0) return closeSession(session_number, kCloseReasonReplyCut);
   request.flags &= ~kRequestFlagPartial;

@@ -12,6 +12,7 @@
 // list's tail), and counters.
 #pragma once
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 #include "layout.gen.h"
@@ -47,15 +48,16 @@ class Journal {
   }
 
   // Everything since the last commit becomes true.
+  // The turn's number goes on first: were it the other way round, a death in between would leave a turn open
+  // whose rows claim to be imaged and are not. 0 is nobody's turn.
   void commit() {
+    storeBarrier();
+    *const_cast<volatile int32_t*>(&head_->turn) = head_->turn == INT32_MAX ? 1 : head_->turn + 1;
     storeBarrier();
     *const_cast<volatile int32_t*>(&head_->journal_used) = 0;
     storeBarrier();
-    head_->turn = (head_->turn + 1) & 0x7fffffff;
   }
 
-  // True when one more receive or plan might not find room: the turn must be sealed first.
-  bool nearlyFull() const { return head_->journal_used > capacity_ - capacity_ / 8; }
   int32_t used() const { return head_->journal_used; }
 
   // Puts every row back as it was at the last commit.
@@ -68,6 +70,8 @@ class Journal {
   };
 
   void keep(const void* row, int32_t bytes) {
+    // Each row is imaged once a turn and the region has room for all rows (src/shm/plan.ts).
+    if (__builtin_expect(head_->journal_used + bytes + static_cast<int32_t>(sizeof(Entry)) > capacity_, 0)) abort();
     uint8_t* at = base_ + head_->journal_used;
     const Entry entry = {static_cast<uint32_t>(static_cast<const uint8_t*>(row) - lane_base_), static_cast<uint32_t>(bytes)};
     memcpy(at, row, static_cast<size_t>(bytes));

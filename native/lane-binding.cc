@@ -80,7 +80,9 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   attachRegions(plan.Get("regions").As<Napi::Float64Array>());
   attachPool(bases, number);
   const auto peers = plan.Get("peerCounters").As<Napi::Float64Array>();
-  for (size_t i = 0; i < peers.ElementLength(); ++i) lane.peers.push_back(segment.at<PoolCounter>(static_cast<uint64_t>(peers[i])));
+  const int32_t first_peer = intOf(plan.Get("firstPeer"));
+  auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane) + first_peer;
+  for (size_t i = 0; i < peers.ElementLength(); ++i) lane.peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(peers[i]))});
   auto* lane_base = segment.at<uint8_t>(static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue()));
   lane.journal.attach(lane.head, lane.region.journal, lane_base, lane.sizes.journal_bytes);
   lane.head->turn = lane.head->turn == 0 ? 1 : lane.head->turn;

@@ -30,6 +30,10 @@ constexpr int32_t kKeepMax = 16 * 1024;  // a longer incomplete request or reply
 constexpr int32_t kRequestMax = 1 << 30;  // bytes of one request, all arguments together
 constexpr int32_t kEvents = 256;  // epoll events per turn
 constexpr int32_t kOutputPause = 1 << 20;  // a client with more than this unread is not read itself
+constexpr int64_t kFrameReserve = 1 << 20;  // memory that must be left before a request is framed
+constexpr int64_t kCollectReserve = 4 << 20;  // … before more of a large one is collected
+constexpr double kDeadlockUs = 1e6;
+constexpr int64_t kQueueMax = INT32_MAX - (1 << 20);  // bytes a chain can count
 constexpr int32_t kFlushMax = 4 << 20;  // bytes one connection may be sent per turn: the others wait
 
 struct LaneRegions {
@@ -49,6 +53,12 @@ struct Listener {
   int32_t fd;
   int32_t pool;
   bool unix_socket;
+};
+
+// A lane of the same generation; its extent may be looked at while it is not Free.
+struct Peer {
+  const LaneRow* row;
+  const PoolCounter* counters;
 };
 
 class Lane {
@@ -72,7 +82,7 @@ class Lane {
   Superblock* superblock = nullptr;
   LaneRegions region = {};
   LaneSizes sizes = {};
-  std::vector<PoolCounter*> peers;  // pool counters of all lanes of this generation, for client_connections
+  std::vector<Peer> peers;  // all lanes of this generation, for client_connections
 
   Journal journal;
   ChainStore chains;
@@ -167,7 +177,8 @@ class Lane {
   int32_t frameInline(Session& session, Receipt& receipt, int32_t start);
   void describeRequest(Session& session, Receipt& receipt, int32_t start, const RequestView& view, int32_t offset);
   bool listArguments(Descriptor& descriptor, const uint8_t* bytes, const CommandNames::Shape& shape, const Pool& pool);
-  bool listChained(Session& session, Descriptor& descriptor);
+  void listChained(Session& session, Descriptor& descriptor);
+  void waitForMemory(Session& session);
   bool mayFrame(const Session& session, const Pool& pool, int32_t framed) const;
   void backlog(Session& session);
   void protocolError(Session& session, int32_t code, int32_t offender);
@@ -197,6 +208,8 @@ class Lane {
   // send.cc, turn.cc
   void wakeStalled(int32_t link);
   void retryStarved();
+  void relieveMemory();
+  bool outputPending() const;
   void frameWaiting();
   void sessionEvent(int32_t number, uint32_t what);
 
@@ -215,6 +228,7 @@ class Lane {
   std::vector<std::vector<int32_t>> stalled_;  // by link: sessions that wait for its queue to shrink
   std::vector<int32_t> near_;  // requests whose reply is held in this turn's arena
   std::vector<uint8_t> rest_;  // scratch for bytes behind a whole large request
+  double starved_since_us_ = 0;  // when starved sessions last began to wait for memory, 0 = they do not
   int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need
 };
 

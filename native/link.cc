@@ -148,7 +148,7 @@ void Lane::giveUp(int32_t number, const uint8_t* error, int32_t count) {
   Request& request = journal.touch(requests[number]);
   request.flags &= ~kRequestFlagInLink;
   if (request.session != 0 && (request.flags & kRequestFlagTimedOut) == 0) return answerError(number, error, count);
-  if ((request.flags & kRequestFlagInSession) == 0) freeRequest(number);
+  if ((request.flags & kRequestFlagInSession) == 0 && request.parent == 0) freeRequest(number);
 }
 
 // Makes a link's list and queue anew. Requests whose bytes have begun to leave stay if `keep_begun`
@@ -184,6 +184,7 @@ void Lane::rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<
   chains.clear(out);
   out = kept;
   link.queued_total = end;
+  backend_counters[link.backend].in_queue_bytes = out.bytes;
 }
 
 // Gives requests that arrived before `older_than_us` an error. One that is wholly unsent leaves the
@@ -203,7 +204,8 @@ int32_t Lane::timeOut(int32_t number, double older_than_us, const uint8_t* error
   for (const int32_t request : left_queue) requests[request].flags &= ~kRequestFlagInLink;
   for (const int32_t request : late) answerError(request, error, count);
   for (const int32_t request : left_queue) {
-    if (requests[request].session == 0 && (requests[request].flags & kRequestFlagInSession) == 0) freeRequest(request);
+    const Request& left = requests[request];
+    if (left.session == 0 && left.parent == 0 && (left.flags & kRequestFlagInSession) == 0) freeRequest(request);
   }
   return static_cast<int32_t>(late.size());
 }

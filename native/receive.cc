@@ -19,6 +19,8 @@ namespace baton {
 namespace {
 
 constexpr int32_t kNoOffender = '?';
+// Words that listing the arguments of anything within one receipt may take.
+constexpr int32_t kArgumentReserve = 3 * 32768;
 
 uint32_t routeHash(const Pool& pool, const uint8_t* key, int32_t count) {
   const KeyTag tag = pool.tag_open < 0 ? KeyTag{0, 0} : KeyTag{static_cast<uint8_t>(pool.tag_open), static_cast<uint8_t>(pool.tag_close)};
@@ -60,6 +62,7 @@ void Lane::readSession(int32_t number, bool from_socket) {
   int32_t& last_read = session_read_[static_cast<size_t>(number)];
   if (last_read == head->turn) return;
   const bool collecting = (session.flags & kSessionFlagScanning) != 0;
+  if (collecting && !chains.roomFor(kCollectReserve)) return waitForMemory(session);
   const int32_t kept = collecting || session.whole_bytes > 0 ? 0 : session.in_bytes;
   const int32_t room = from_socket ? kReceiveRoom : 0;
   Receipt* receipt = openReceipt(number, kept, room);
@@ -90,9 +93,21 @@ void Lane::readSession(int32_t number, bool from_socket) {
   frame(session, *receipt);
 }
 
+// A large request goes on when others have given memory back; until then TCP holds its client up.
+void Lane::waitForMemory(Session& session) {
+  const int32_t number = numberOf(session);
+  if ((session.flags & kSessionFlagMuted) == 0) {
+    journal.touch(session).flags |= kSessionFlagMuted;
+    sessionInterest(number);
+  }
+  session.flags |= kSessionFlagBacklog;
+  starved_.push_back(number);
+}
+
 bool Lane::mayFrame(const Session& session, const Pool& pool, int32_t framed) const {
-  return session.requests + framed < pool.requests_max && session.out_bytes + session.held_bytes < kOutputPause &&
-         head->descriptors < sizes.descriptors - 64 && requestsAvailable() > reserved_rows_ + pool.backends + 1;
+  return session.requests + framed < pool.requests_max && chains.roomFor(kFrameReserve) && session.out_bytes + session.held_bytes < kOutputPause &&
+         head->descriptors < sizes.descriptors - 64 && requestsAvailable() > reserved_rows_ + pool.backends + 1 &&
+         head->arguments <= sizes.argument_words - kArgumentReserve;
 }
 
 void Lane::frame(Session& session, Receipt& receipt) {
@@ -215,6 +230,8 @@ void Lane::protocolError(Session& session, int32_t code, int32_t offender) {
   ++pool_counters[session.pool].error_protocol;
   reserved_rows_ += 1;
   Descriptor& descriptor = describe(kDescriptorKindProtocolError, numberOf(session));
+  descriptor.receipt = head->receipts - 1;
+  descriptor.start = INT32_MAX;  // behind all requests of its receipt
   descriptor.command = code;
   descriptor.bytes = offender;
   descriptor.pool = session.pool;
@@ -251,33 +268,32 @@ void Lane::collect(Session& session, Receipt& receipt) {
 void Lane::describeWhole(Session& session, Receipt& receipt) {
   const Pool& pool = pools[session.pool];
   backlog(session);
-  if (!mayFrame(session, pool, 0)) return;
+  // One with very many arguments needs the argument region for itself.
+  const bool crowded = head->arguments > 0 && session.whole_bytes > kArgumentReserve;
+  if (crowded || !mayFrame(session, pool, 0)) return;
   Descriptor& descriptor = describe(kDescriptorKindRequest, numberOf(session));
   descriptor.mode = session.mode;
   descriptor.bytes = session.whole_bytes;
   descriptor.pool = session.pool;
   descriptor.receipt = static_cast<int32_t>(&receipt - receipts);
   descriptor.start = receipt.used;
-  if (!listChained(session, descriptor)) {
-    --head->descriptors;
-    return protocolError(session, kScanBadMultibulk, kNoOffender);
-  }
+  listChained(session, descriptor);
   reserved_rows_ += 1 + std::min(descriptor.argc, pool.backends);
   pool_counters[session.pool].requests += 1;
 }
 
-bool Lane::listChained(Session& session, Descriptor& descriptor) {
+// Of a plain command only the name and the key are listed; one with more arguments than can be listed has none.
+void Lane::listChained(Session& session, Descriptor& descriptor) {
   const Pool& pool = pools[session.pool];
   ChainReader reader(chains, inOf(session));
   reader.next();
   const auto argc = static_cast<int32_t>(reader.number());
   descriptor.argc = argc;
-  if (head->arguments + 3 * static_cast<int64_t>(argc) > sizes.argument_words) return false;
-  descriptor.arguments = head->arguments;
+  int32_t list = argc;
   int32_t* word = region.argument + head->arguments;
   CommandNames::Shape shape = {true, 0, 0};
   int32_t next_key = -1;
-  for (int32_t i = 0; i < argc; ++i, word += 3) {
+  for (int32_t i = 0; i < list; ++i, word += 3) {
     reader.next();
     const auto length = static_cast<int32_t>(reader.number());
     word[0] = reader.at();
@@ -288,6 +304,8 @@ bool Lane::listChained(Session& session, Descriptor& descriptor) {
       descriptor.command = names.find(name, length);
       if (descriptor.command >= 0) shape = names.shape(descriptor.command);
       next_key = !shape.list_arguments ? 1 : shape.key_step > 0 ? shape.first_key : -1;
+      if (!shape.list_arguments) list = std::min(argc, 2);
+      if (list > (sizes.argument_words - head->arguments) / 3) return;
     } else if (i == next_key) {
       rest_.resize(static_cast<size_t>(length));
       chains.read(inOf(session), reader.at(), length, rest_.data());
@@ -297,8 +315,8 @@ bool Lane::listChained(Session& session, Descriptor& descriptor) {
     }
     reader.skip(length + 2);
   }
-  head->arguments += 3 * argc;
-  return true;
+  descriptor.arguments = head->arguments;
+  head->arguments += 3 * list;
 }
 
 // --- what a turn leaves over ------------------------------------------------------------------------

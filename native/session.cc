@@ -78,7 +78,9 @@ bool Lane::clientsFull(int32_t pool) const {
   const int32_t most = pools[pool].clients_max;
   if (most == 0) return false;
   double open = 0;
-  for (const PoolCounter* peer : peers) open += peer[pool].client_connections;
+  for (const Peer& peer : peers) {
+    if (peer.row->state != kLaneStateFree) open += peer.counters[pool].client_connections;
+  }
   return open >= most;
 }
 

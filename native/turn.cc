@@ -24,7 +24,6 @@ void Lane::seal() {
   head->nodes_used = chains.nodes.used();
   head->chunks_used = chains.chunks.used();
   row->turns = (row->turns + 1) & 0x7fffffff;
-  retryStarved();
 }
 
 // Sends what the sealed turn has queued. This is part of the next turn already.
@@ -42,6 +41,7 @@ void Lane::flush() {
   }
   flushing_.clear();
   destroyClosing();
+  retryStarved();
 }
 
 // Sessions that a limit of their own or of the lane stopped: those for which there is room go on.
@@ -51,9 +51,39 @@ void Lane::retryStarved() {
   for (const int32_t number : starved_) {
     const Session& session = sessions[number];
     if (session.state != kSessionStateOpen || (session.flags & kSessionFlagBacklog) == 0 || session.stalled_on != 0) continue;
-    if (mayFrame(session, pools[session.pool], 0)) resume(number); else starved_[still++] = number;
+    const bool collecting = (session.flags & kSessionFlagScanning) != 0;
+    const bool room = collecting ? chains.roomFor(kCollectReserve) : mayFrame(session, pools[session.pool], 0);
+    if (room) resume(number); else starved_[still++] = number;
   }
   starved_.resize(still);
+  relieveMemory();
+}
+
+// Clients whose large requests fill all memory wait for each other for ever when nothing else holds any:
+// then the largest of them is closed.
+void Lane::relieveMemory() {
+  if (starved_.empty() || chains.roomFor(kCollectReserve)) {
+    starved_since_us_ = 0;
+    return;
+  }
+  if (starved_since_us_ == 0) starved_since_us_ = head->now_us;
+  if (head->now_us - starved_since_us_ < kDeadlockUs || outputPending()) return;
+  int32_t largest = 0;
+  for (int32_t number = 1; number < head->session_top; ++number) {
+    if (sessions[number].state == kSessionStateOpen && sessions[number].in_bytes > sessions[largest].in_bytes) largest = number;
+  }
+  starved_since_us_ = 0;
+  if (largest != 0) closeSession(largest, kCloseReasonNoMemory);
+}
+
+bool Lane::outputPending() const {
+  for (int32_t number = 1; number < head->link_top; ++number) {
+    if (links[number].requests > 0) return true;
+  }
+  for (int32_t number = 1; number < head->session_top; ++number) {
+    if (sessions[number].state != kSessionStateFree && sessions[number].out_bytes > 0) return true;
+  }
+  return false;
 }
 
 void Lane::frameWaiting() {
@@ -74,7 +104,7 @@ void Lane::receiveReady(const void* ready, int32_t count) {
   for (int32_t i = 0; i < count; ++i) {
     const auto id = static_cast<int32_t>(events[i].data.u64);
     const uint32_t what = events[i].events;
-    if (head->descriptors > sizes.descriptors - 64 || journal.nearlyFull()) return;  // level-triggered: they come again
+    if (head->descriptors > sizes.descriptors - 64) return;  // level-triggered: they come again
     if (id >= kLinkId) {
       const int32_t number = id - kLinkId;
       if ((what & EPOLLOUT) != 0 || links[number].state == kLinkStateConnecting) linkWritable(number);

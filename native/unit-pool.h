@@ -46,6 +46,11 @@ class UnitPool {
   // True when `units` can be taken without failing.
   bool reserve(int32_t units) { return available_ >= units || grow(units); }
 
+  // Bytes that could be taken at most: free units of the lane, and what shm_max leaves.
+  double freeBytes() const {
+    return static_cast<double>(available_) * unit_bytes_ + superblock_->pool_bytes_max - superblock_->pool_bytes;
+  }
+
   int32_t used() const { return used_ - static_cast<int32_t>(given_.size()); }
   int32_t available() const { return available_; }
 

@@ -130,8 +130,8 @@ export const POOL_DIRECTIVES: Table<PoolValues> = {
     doc: 'The most clients this pool serves at once; more are refused with an error.',
   },
   clientOutputLimitBytes: {
-    name: 'client_output_limit', type: size({ min: 64 * KIB, max: 1024 * GIB }),
-    fallback: 256 * MIB, reload: true,
+    name: 'client_output_limit', type: size({ min: 64 * KIB, max: GIB }),
+    fallback: GIB, reload: true,
     doc: 'The most reply bytes held for one client that reads slowly; beyond it that client is ' +
       'closed.',
   },
@@ -210,7 +210,7 @@ export const POOL_DIRECTIVES: Table<PoolValues> = {
       'sends without waiting for replies may overtake each other.',
   },
   linkQueueLimitBytes: {
-    name: 'link_queue_limit', type: size({ min: 64 * KIB, max: 1024 * GIB }), fallback: 64 * MIB,
+    name: 'link_queue_limit', type: size({ min: 64 * KIB, max: GIB }), fallback: 64 * MIB,
     reload: true,
     doc: 'The most request bytes that wait for one server in one lane; beyond it the clients ' +
       'that send to it are read no further until some have gone out.',

@@ -74,6 +74,7 @@ export interface LaneAttachment {
   /** sessions, links, requests, descriptors, receipts, arena bytes, pools, backends, commands, argument words, journal bytes */
   readonly sizes: Int32Array;
   readonly peerCounters: Float64Array; // pool counters of all lanes of this half: absolute
+  readonly firstPeer: number; // the first of those lanes
   readonly fdBase: number; // first descriptor of the lane range
 }
 

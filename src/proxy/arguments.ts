@@ -7,7 +7,8 @@ import { native } from '../native/binding.js';
 import { Descriptor } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 
-const LOOK_MAX = 64 * 1024;
+/** A longer argument of a large request is cut here: see isCut. */
+const LOOK_MAX = 1024 * 1024;
 
 export function argumentsOf(view: LaneView, descriptor: number): Buffer[] {
   const { words } = view;
@@ -25,6 +26,12 @@ export function argumentsOf(view: LaneView, descriptor: number): Buffer[] {
       : native.sessionRead(words[descriptor + Descriptor.Row]!, begin, Math.min(length, LOOK_MAX));
   }
   return args;
+}
+
+/** Whether argument `index` is longer than what argumentsOf shows of it. */
+export function isCut(view: LaneView, descriptor: number, index: number): boolean {
+  const first = view.words[descriptor + Descriptor.Arguments]!;
+  return view.words[descriptor + Descriptor.Offset]! < 0 && view.words[view.argument + first + 3 * index + 1]! > LOOK_MAX;
 }
 
 /** Of a request that C++ did not list the arguments of; it is known to be a whole multibulk. */

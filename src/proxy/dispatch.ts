@@ -14,14 +14,14 @@ import { fail } from '../base/assert.js';
 import { native } from '../native/binding.js';
 import { Plan } from '../protocol/command.js';
 import {
-  arityOf, commandCount, commandId, commands, firstKeyOf, keyStepOf, mergeOf, needsArgs, planOf, resolveCommand,
+  arityOf, commandCount, commandId, commands, firstKeyOf, keyStepOf, isArityOf, mergeOf, needsArgs, planOf, resolveCommand,
 } from '../protocol/command-table.js';
-import { CROSSSLOT, wrongArityError } from '../protocol/errors.js';
+import { CROSSSLOT, NOAUTH, wrongArityError } from '../protocol/errors.js';
 import { errorReply } from '../protocol/reply.js';
 import { DescriptorKind, LinkState, Operation, SessionMode } from '../shm/codes.js';
 import { Descriptor, LaneHead, Link, PoolCounter, Session } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
-import { argumentsOf } from './arguments.js';
+import { argumentsOf, isCut } from './arguments.js';
 import type { LaneEvents } from './lane-events.js';
 import type { LinkSet } from './link-set.js';
 import { rejectionOf, routingKeysOf } from './local-admission.js';
@@ -135,13 +135,19 @@ export class Dispatch {
     if (command >= 0 && planOf[command] === Plan.Split && isAuthenticated) {
       return this.#split(at, command, route, mode, row);
     }
+    if (command >= 0 && plainArity[command] !== 0) {
+      return this.#reject(isArityOf(command, words[at + Descriptor.Argc]!) ? NOAUTH : wrongArityError(command), route);
+    }
+    if (words[at + Descriptor.Offset]! < 0 && words[at + Descriptor.Arguments]! < 0) {
+      return this.#error('ERR too many arguments for the proxy to look at');
+    }
     const args = argumentsOf(this.view, at);
     const id = resolveCommand(args);
     const rejection = rejectionOf(id, args, isAuthenticated);
     if (rejection !== null) return this.#reject(rejection, route);
     const plan = planOf[id] as Plan;
-    if (plan === Plan.Local || plan === Plan.Container) return this.#answer(args, row, route);
-    return this.#routeByKeys(id, args, route, mode, row);
+    if (plan === Plan.Local || plan === Plan.Container) return this.#answer(at, args, row, route);
+    return this.#routeByKeys(id, at, args, route, mode, row);
   }
 
   #reject(text: string, route: PoolRoute): number {
@@ -173,11 +179,12 @@ export class Dispatch {
   }
 
   /** Several keys, or keys elsewhere than argv[1]: one server must own them all. */
-  #routeByKeys(id: number, args: Buffer[], route: PoolRoute, mode: number, row: number): number {
+  #routeByKeys(id: number, at: number, args: Buffer[], route: PoolRoute, mode: number, row: number): number {
     const keys = routingKeysOf(id, args);
     if (typeof keys === 'string') return this.#reject(keys, route);
     let owner = -1;
     for (const key of keys) {
+      if (isCut(this.view, at, key)) return this.#error('ERR the key is too long for the proxy to look at');
       const backend = route.view.route(native.hashKey(route.hashKind, route.tagOpen, route.tagClose, args[key]!));
       if (backend < 0) return this.#noServer(route);
       if (owner >= 0 && backend !== owner) {
@@ -190,7 +197,8 @@ export class Dispatch {
     return this.#isOpen(link, route) ? link : this.#notOpen(link, route);
   }
 
-  #answer(args: Buffer[], row: number, route: PoolRoute): number {
+  #answer(at: number, args: Buffer[], row: number, route: PoolRoute): number {
+    if (args.some((_, index) => isCut(this.view, at, index))) return this.#error('ERR an argument is too long for the proxy to look at');
     const answer = answerLocally(args, this.desk.factsOf(row, route.settings), this.facts);
     if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply)) this.view.countPool(route.row, PoolCounter.ErrorAuth);
     if (!this.#program.fits(16, answer.reply.length)) return this.#error('ERR the answer is too large for the proxy');
@@ -201,7 +209,6 @@ export class Dispatch {
     if (answer.close === true) this.#program.word(Operation.Close);
     const plan = this.#program.end();
     if (answer.changes === undefined) return plan;
-    const at = this.view.descriptor + this.#index * Descriptor.RowWords;
     this.#words[at + Descriptor.Plan] = plan;
     native.laneApply(this.#index + 1);
     return plan;

@@ -49,7 +49,6 @@ export const OPERATION_WORDS = 1 << 18;
 /** Three words an argument: a request with more than 262,144 arguments is refused if it must be split. */
 export const ARGUMENT_WORDS = 3 << 18;
 export const SCRATCH_BYTES = 4 << 20;
-export const JOURNAL_BYTES = 16 << 20;
 export const DESCRIPTORS = 16384;
 export const RECEIPTS = 4096;
 export const LANES_MAX = 64;
@@ -115,10 +114,21 @@ function planLane(capacities: Capacities, tableBase: number[]): { region: LaneRe
     operation: take(OPERATION_WORDS * 4),
     argument: take(ARGUMENT_WORDS * 4),
     scratch: take(SCRATCH_BYTES),
-    journal: take(JOURNAL_BYTES),
+    journal: take(journalBytes(capacities)),
     arena: take(capacities.arenaBytes),
   };
   return { region, laneBytes: alignUp(at, PAGE) };
+}
+
+/** Room for one before-image of every row a turn may change. */
+export function journalBytes(capacities: Capacities): number {
+  const { sessions, links, requests } = capacities;
+  return sessions * (imageBytes(TableNumber.Session) + imageBytes(TableNumber.SessionInfo)) +
+    links * imageBytes(TableNumber.Link) + requests * imageBytes(TableNumber.Request);
+}
+
+function imageBytes(number: TableNumber): number {
+  return tables[number]!.rowBytes + 8;
 }
 
 export function directoryRows(all: readonly Table[]): number {
