@@ -14,6 +14,8 @@ import { Redis } from '../support/redis.js';
 import type { Scope } from '../support/scope.js';
 import { waitFor } from '../support/wait-for.js';
 
+t.setTimeout(120_000); // for the whole file, on a busy machine
+
 const [redis, other] = await Redis.startMany(t, 2) as [Redis, Redis];
 
 /** Rewrites the configuration by replacing text, which must be there. */

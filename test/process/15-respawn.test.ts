@@ -8,6 +8,8 @@ import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { waitFor } from '../support/wait-for.js';
 
+t.setTimeout(120_000); // for the whole file, on a busy machine
+
 const redis = await Redis.start(t);
 
 interface Death { how: string; pauseMs: number; worker: number; wasServing: boolean }

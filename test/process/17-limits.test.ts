@@ -11,6 +11,8 @@ import { fullConf, type Directives } from '../support/conf.js';
 import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
 
+t.setTimeout(120_000); // for the whole file, on a busy machine
+
 const redis = await Redis.start(t);
 
 async function refusal(t: Parameters<typeof scratch>[0], global: Directives): Promise<string> {
