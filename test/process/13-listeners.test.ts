@@ -12,6 +12,7 @@ import { Client } from '../support/client.js';
 import { runBaton } from '../support/command.js';
 import { fullConf, type Directives } from '../support/conf.js';
 import { freePort } from '../support/free-port.js';
+import { removeMemory } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
@@ -138,6 +139,7 @@ t.test('a unix socket that somebody serves is his; one that is dead is replaced'
 
   const dead = join(scratch(t), 'dead.sock');
   const killed = await Baton.start(t, { servers: [redis], pools: { local: pool(dead) } });
+  removeMemory(t, killed.pid);
   process.kill(killed.pid, 'SIGKILL');
   await killed.stop().catch(() => {}); // it cannot have cleaned up
   t.ok(existsSync(dead), 'the file of a killed master stays behind');

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { Baton } from '../support/baton.js';
 import { runBaton } from '../support/command.js';
 import { fullConf } from '../support/conf.js';
-import { isAlive, sharedMemoryOf } from '../support/processes.js';
+import { isAlive, removeMemory, sharedMemoryOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
@@ -75,6 +75,7 @@ if (isRoot) {
     process.kill(baton.pid, 'SIGHUP');
     await baton.logged(/"event":"drained"/);
     const workers = baton.workers();
+    removeMemory(t, baton.pid);
     process.kill(baton.pid, 'SIGKILL');
     await waitFor('its workers to end', () => !workers.some(isAlive));
     await baton.stop().catch(() => {}); // a killed master cannot clean up

@@ -1,7 +1,8 @@
 /**
  * What the kernel tells about processes, read from /proc.
  */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import type { Scope } from './scope.js';
 
 function read(path: string): string {
   try {
@@ -41,6 +42,12 @@ export function titleOf(pid: number): string {
 export function sharedMemoryOf(pid: number): string[] {
   const found = read(`/proc/${pid}/maps`).matchAll(/ (\/dev\/shm\/[^\s]+)/g);
   return [...new Set([...found].map((match) => match[1]!))];
+}
+
+/** At the test's end, removes what a process that is going to be killed cannot remove itself. */
+export function removeMemory(scope: Scope, pid: number): void {
+  const names = sharedMemoryOf(pid);
+  scope.teardown(() => names.forEach((name) => rmSync(name, { force: true })));
 }
 
 /** Resident memory that is the process's own, in bytes: heap and stacks, no shared memory. */
