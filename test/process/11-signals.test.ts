@@ -27,7 +27,9 @@ async function keeper(scope: Scope): Promise<{ backend: FakeBackend; kept: Recei
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal}: stops now, whatever is in flight`, async (t) => {
     const { backend, kept } = await keeper(t);
-    const baton = await Baton.start(t, { servers: [backend], global: { worker_processes: 2 } });
+    const baton = await Baton.start(t, {
+      servers: [backend], global: { worker_processes: 2 }, mayHold: true,
+    });
     const [busy, idle] = [await baton.client(), await baton.client()];
     const answer = busy.command('GET', 'key').catch((error: Error) => error.message);
     await waitFor('the request to be in flight', () => kept.length === 1);
@@ -42,7 +44,9 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 }
 
 t.test('TERM: a worker that does not obey is killed after a second', async (t) => {
-  const baton = await Baton.start(t, { servers: [redis], global: { worker_processes: 2 } });
+  const baton = await Baton.start(t, {
+    servers: [redis], global: { worker_processes: 2 }, mayHold: true,
+  });
   const [stuck] = baton.workers();
   process.kill(stuck!, 'SIGSTOP');
   const began = performance.now();
@@ -88,7 +92,7 @@ t.test('QUIT: no longer than worker_shutdown_timeout', async (t) => {
 
 t.test('TERM after QUIT does not wait', async (t) => {
   const { backend, kept } = await keeper(t);
-  const baton = await Baton.start(t, { servers: [backend] });
+  const baton = await Baton.start(t, { servers: [backend], mayHold: true });
   const answer = (await baton.client()).command('GET', 'key').catch(() => 'cut off');
   await waitFor('the request to be in flight', () => kept.length === 1);
   process.kill(baton.pid, 'SIGQUIT');
@@ -153,7 +157,7 @@ t.test('workers ignore what a terminal sends to a whole group', async (t) => {
 });
 
 t.test('many signals at once', async (t) => {
-  const baton = await Baton.start(t, { servers: [redis] });
+  const baton = await Baton.start(t, { servers: [redis], mayHold: true });
   for (let i = 0; i < 10; i += 1) {
     for (const signal of ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const) process.kill(baton.pid, signal);
   }

@@ -124,7 +124,10 @@ t.test('a unix socket, with its mode, gone at the end', async (t) => {
   });
   t.equal(lstatSync(path).mode & 0o777, 0o620);
   const clients = await Promise.all(Array.from({ length: 20 }, () => Client.open(t, path)));
-  for (const client of clients) t.equal(await client.call('PING'), 'PONG');
+  for (const client of clients) {
+    t.equal(await client.call('PING'), 'PONG');
+    client.destroy();
+  }
   await baton.stop();
   t.notOk(existsSync(path));
 });
