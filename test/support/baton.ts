@@ -5,7 +5,7 @@
  *   const client = await baton.client();
  *
  * Every instance is stopped at the end of its test, and the stop is a test of its own: exit code 0,
- * no process left, no shared memory, no socket file, no pid file.
+ * no process left, no shared memory, no socket file, no pid file, and nothing held when idle.
  */
 import type { ChildProcess } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -26,6 +26,7 @@ const root = fileURLToPath(new URL('../../../', import.meta.url)); // from dist/
 const START_TRIES = 3;
 const START_PATIENCE_MS = 20_000;
 const STOP_PATIENCE_MS = 15_000;
+const IDLE_PATIENCE_MS = 3000;
 
 /** Anything with a line for the `servers` list. */
 export interface Server {
@@ -37,6 +38,7 @@ export interface BatonOptions {
   readonly pool?: Directives;               // of the one pool, named "alpha"
   readonly servers?: readonly (Server | string)[];
   readonly pools?: { [name: string]: Directives }; // further pools; those without `listen` get one
+  readonly mayHold?: boolean;               // requests to a server that never answers
   readonly environment?: NodeJS.ProcessEnv;
 }
 
@@ -170,6 +172,7 @@ export class Baton {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child;
     if (child === null) return;
+    const kept = this.#exit === null && signal === 'SIGTERM' ? await this.#kept() : '';
     const pids = this.#exit === null ? [this.pid, ...treeOf(this.pid)] : [this.pid];
     if (this.#exit === null) child.kill(signal);
     try {
@@ -183,9 +186,27 @@ export class Baton {
       ...[...this.#memory, this.pidFile, ...this.#sockets()].filter(existsSync),
     ];
     const { code, signal: died } = this.#exit!;
-    if (code === 0 && left.length === 0) return;
-    throw new Error(`Baton ended with ${died ?? code} and left [${left.join(', ')}]; its log:\n`
-      + this.#output.slice(-4000));
+    if (code === 0 && left.length === 0 && kept === '') return;
+    throw new Error(`Baton ended with ${died ?? code}, left [${left.join(', ')}] and ${kept}`
+      + ` its log:\n${this.#output.slice(-4000)}`);
+  }
+
+  /**
+   * What an idle instance still holds: the clients of its test are gone by now, so this is a leak.
+   * Requests to a server that takes none are no leak: options.mayHold.
+   */
+  async #kept(): Promise<string> {
+    if (this.options.mayHold === true) return '';
+    const names = ['pool_clients', 'lane_chunks', 'lane_nodes', 'lane_requests_in_flight'];
+    let held: string[] = [];
+    await waitFor('nothing to be held', async () => {
+      const metrics = await this.metrics();
+      held = [...metrics].filter(([sample, value]) => value !== 0
+        && names.some((name) => sample.startsWith(`baton_${name}{`)))
+        .map(([sample, value]) => `${sample} ${value}`);
+      return held.length === 0;
+    }, IDLE_PATIENCE_MS).catch(() => {});
+    return held.length === 0 ? '' : `held ${held.join(', ')} when idle;`;
   }
 
   #sockets(): string[] {
