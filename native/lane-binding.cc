@@ -85,7 +85,12 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < peers.ElementLength(); ++i) lane.peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(peers[i]))});
   auto* lane_base = segment.at<uint8_t>(static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue()));
   lane.journal.attach(lane.head, lane.region.journal, lane_base, lane.sizes.journal_bytes);
-  lane.head->turn = lane.head->turn == 0 ? 1 : lane.head->turn;
+  if (lane.head->turn == 0) {
+    // A new extent: what an owner that died has left in the pool belongs to nobody any more.
+    lane.chains.nodes.releaseAll();
+    lane.chains.chunks.releaseAll();
+    lane.head->turn = 1;
+  }
   lane.head->now_us = monotonicUs();
   lane.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (lane.epoll_fd < 0) return throwErrno(info.Env(), "epoll_create1", errno);

@@ -98,7 +98,7 @@ class Lane {
   void seal();
   void flush();
   void receiveReady(const void* events, int32_t count);
-  bool hasWork() const { return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() || !closing_.empty(); }
+  bool hasWork() const { return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() || !closing_.empty() || !closed_.empty(); }
 
   // --- receive.cc: sessions, from socket to descriptor
   void sessionReadable(int32_t number);

@@ -101,6 +101,7 @@ void Lane::waitForMemory(Session& session) {
     sessionInterest(number);
   }
   session.flags |= kSessionFlagBacklog;
+  ++counter->pool_full;
   starved_.push_back(number);
 }
 

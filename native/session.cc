@@ -52,6 +52,9 @@ void notePeer(SessionInfo& info, const sockaddr_storage& address) {
 void Lane::acceptAll(int32_t number) {
   const Listener& listener = listeners[static_cast<size_t>(number)];
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    // Sessions on their way out still count: a newcomer they leave no room for waits a turn.
+    const bool full = clientsFull(listener.pool) || (free_sessions_.empty() && head->session_top == sizes.sessions);
+    if (full && !(closing_.empty() && closed_.empty())) return;
     sockaddr_storage address = {};
     socklen_t length = sizeof address;
     const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);

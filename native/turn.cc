@@ -101,20 +101,24 @@ void Lane::receiveReady(const void* ready, int32_t count) {
   head->now_us = monotonicUs();
   row->heartbeat_us = head->now_us;
   frameWaiting();
+  int32_t listening[kEvents];
+  int32_t listeners_ready = 0;
   for (int32_t i = 0; i < count; ++i) {
     const auto id = static_cast<int32_t>(events[i].data.u64);
     const uint32_t what = events[i].events;
-    if (head->descriptors > sizes.descriptors - 64) return;  // level-triggered: they come again
+    if (head->descriptors > sizes.descriptors - 64) break;  // level-triggered: they come again
     if (id >= kLinkId) {
       const int32_t number = id - kLinkId;
       if ((what & EPOLLOUT) != 0 || links[number].state == kLinkStateConnecting) linkWritable(number);
       if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) readLink(number);
     } else if (id >= kListenerId) {
-      acceptAll(id - kListenerId);
+      listening[listeners_ready++] = id - kListenerId;
     } else {
       sessionEvent(id, what);
     }
   }
+  // Last, so that clients that have just left make room for those that come.
+  for (int32_t i = 0; i < listeners_ready; ++i) acceptAll(listening[i]);
 }
 
 void Lane::sessionEvent(int32_t number, uint32_t what) {

@@ -56,7 +56,7 @@ const pool = fc.record({
   hash_tag: fc.stringMatching(/^[\x21-\x7e]{2}$/),
   timeout: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
   server_retry_timeout: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
-  client_output_limit: fc.integer({ min: 2 ** 16, max: 2 ** 40 }),
+  client_output_limit: fc.integer({ min: 2 ** 16, max: 2 ** 30 }),
   backlog: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
   reuseport: fc.constantFrom('on', 'off', 'true', 'false'),
   redis_auth: fc.string({ unit: 'grapheme' }).filter((text) => !text.includes('\0')),
