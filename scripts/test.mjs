@@ -60,7 +60,8 @@ function runFile(name, timeoutS, env) {
   return new Promise((resolve) => {
     const began = Date.now();
     const child = spawn(process.execPath, ['--enable-source-maps', join(TESTS, name)], {
-      cwd: root, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env },
+      cwd: root, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+      env: { TAP_TIMEOUT: String(timeoutS), ...process.env, ...env }, // tap's own 30 s are not for a busy machine
     });
     groups.add(child.pid);
     const log = createWriteStream(join(LOGS, `${name.replaceAll('/', '-')}.tap`));

@@ -40,7 +40,7 @@ const ANY_INT = { min: 0, max: INT_MAX };
 
 export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
   workerProcesses: {
-    name: 'worker_processes', type: workers(256), fallback: 'auto', reload: false,
+    name: 'worker_processes', type: workers(32), fallback: 'auto', reload: false,
     fallbackNote: 'one per core this process may use',
     doc: 'How many workers serve clients, each with a lane of its own; 0 is taken as 1.',
   },
@@ -66,7 +66,7 @@ export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
     doc: 'The group workers run as.',
   },
   maxOpenfiles: {
-    name: 'max_openfiles', type: count(ANY_INT), fallback: 0, reload: true,
+    name: 'max_openfiles', type: count(ANY_INT), fallback: 0, reload: false,
     fallbackNote: 'as many as the hard limit allows',
     doc: 'The limit of open files for each worker, which bounds its connections.',
   },

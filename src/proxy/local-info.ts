@@ -3,13 +3,13 @@
  * Baton (what a client asks a Redis to find out whether it may begin) stand here; the others come
  * from the proxy's tables.
  */
+import { REDIS_VERSION } from '../base/version.js';
 import { commandId } from '../protocol/command-table.js';
 import { latin1Of } from '../protocol/reply.js';
 import {
   writerFor, type Field, type InfoSection, type LocalAnswer, type LocalHandler, type LocalRequest,
   type ProxyFacts,
 } from './local-answer.js';
-import { REDIS_VERSION } from './local-session.js';
 
 /** In the order in which they are shown. */
 const SECTIONS: readonly InfoSection[] = [

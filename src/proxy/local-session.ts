@@ -3,6 +3,7 @@
  * ACL WHOAMI. A proxy knows one user, `default`, with the pool's password or with none.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { REDIS_VERSION } from '../base/version.js';
 import { commandId } from '../protocol/command-table.js';
 import {
   BAD_CLIENT_NAME, BAD_PROTOCOL_NUMBER, DB_OUT_OF_RANGE, NOAUTH_HELLO, NOPROTO, NOT_AN_INT32, NOT_AN_INTEGER,
@@ -14,9 +15,6 @@ import {
   answerError, answerOk, writerFor,
   type LocalAnswer, type LocalHandler, type LocalRequest, type SessionChanges, type SessionFacts,
 } from './local-answer.js';
-
-/** The Redis whose commands Baton speaks; libraries choose their features by it. */
-export const REDIS_VERSION = '7.2.0';
 
 const USER = 'default';
 const MICROS_PER_SECOND = 1_000_000;

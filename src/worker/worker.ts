@@ -46,7 +46,7 @@ export class Worker {
   constructor(private readonly order: WorkerOrder) {
     this.#log = new Log({ file: order.logFile ?? null, level: order.logLevel, role: `worker ${order.workerNumber}` });
     if (order.user !== undefined) native.processUser(order.user, order.group ?? null);
-    if (native.processParentDeath(SIGTERM) === 1) process.exit(0);
+    if (native.processParentDeath(SIGTERM) !== order.masterPid) process.exit(0);
     if (order.affinity !== undefined) native.processAffinity(order.affinity);
     this.#segment = Segment.attach(order.shmFd, order.segmentBytes);
     this.#laneRow = this.#segment.wordBase(TableNumber.Lane) + order.lane * Lane.RowWords;
