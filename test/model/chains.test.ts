@@ -8,6 +8,6 @@ import { CppProgram } from '../support/cpp-program.js';
 CppProgram.compile(t, 'test/native/chains.cc', [
   'native/chain.cc', 'native/unit-pool.cc', 'native/segment.cc',
 ]).play(t, [
-  'one-lane', 'small-pool', 'full-tables', 'no-memory', 'given-back', 'two-lanes', 'lanes-at-once',
-  'reader',
+  'one-lane', 'small-pool', 'full-tables', 'no-memory', 'given-back', 'spare-stays', 'claims',
+  'two-lanes', 'lanes-at-once', 'reader',
 ]);

@@ -274,6 +274,47 @@ void givenBack(Dice& dice) {
   CHECK(memory.superblock().pool_bytes == 0 && memory.ownedBytes() == 0, "a clean end keeps nothing");
 }
 
+// Spare batches are for the next turn: coming and going of a few units does not give them away.
+void spareStays(Dice& dice) {
+  LaneMemory memory(4, 32, 1e9);
+  ChainStore store;
+  memory.attach(store, 0);
+  CHECK(store.chunks.reserve(12 * baton::UnitPool::kBatchUnits), "12 batches");
+  const double held = memory.superblock().pool_bytes;
+  for (int32_t turn = 0; turn < 500; ++turn) {
+    int32_t units[8];
+    const int32_t count = dice.between(1, 8);
+    for (int32_t i = 0; i < count; ++i) units[i] = store.chunks.take();
+    for (int32_t i = 0; i < count; ++i) store.chunks.give(units[i]);
+    store.chunks.settle();
+    CHECK(memory.superblock().pool_bytes == held, "turn %d: %.0f of %.0f", turn, memory.superblock().pool_bytes, held);
+  }
+}
+
+// Lanes that claim and give back the only batch, each many times: it is never both's.
+void claims(Dice&) {
+  constexpr int32_t kEach = 1500;
+  LaneMemory memory(1, 1, 1e9);
+  std::atomic<int32_t> holders = 0;
+  std::atomic<int32_t> got[2] = {};
+  const auto contend = [&](int32_t lane) {
+    ChainStore store;
+    memory.attach(store, lane);
+    while (got[0] < kEach || got[1] < kEach) {
+      if (!store.chunks.reserve(1)) continue;
+      CHECK(holders.fetch_add(1) == 0, "lane %d is not alone", lane);
+      ++got[lane];
+      holders.fetch_sub(1);
+      store.chunks.releaseAll();
+      std::this_thread::yield();
+    }
+  };
+  std::thread other([&] { contend(1); });
+  contend(0);
+  other.join();
+  CHECK(memory.superblock().pool_bytes == 0 && memory.ownedBytes() == 0, "given back");
+}
+
 void checkCleanEnd(LaneMemory& memory, Game& first, Game& second) {
   first.drop();
   first.store().nodes.releaseAll();
@@ -354,6 +395,6 @@ void reader(Dice& dice) {
 int main(int argc, char** argv) {
   return test::play(argc, argv, {
       {"one-lane", oneLane}, {"small-pool", smallPool}, {"full-tables", fullTables}, {"no-memory", noMemory},
-      {"given-back", givenBack}, {"two-lanes", twoLanes}, {"lanes-at-once", lanesAtOnce}, {"reader", reader},
+      {"given-back", givenBack}, {"spare-stays", spareStays}, {"claims", claims}, {"two-lanes", twoLanes}, {"lanes-at-once", lanesAtOnce}, {"reader", reader},
   });
 }

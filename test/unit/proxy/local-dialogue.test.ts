@@ -4,7 +4,7 @@
  * RESP3, without and with a password; replies are compared byte for byte.
  */
 import t, { type Test } from 'tap';
-import { REDIS_VERSION } from '../../../src/proxy/local-session.js';
+import { REDIS_VERSION } from '../../../src/base/version.js';
 import { RedisServer, type RawConnection } from '../protocol/redis-server.js';
 import { FakeSession } from './local-facts.js';
 
