@@ -306,7 +306,6 @@ void claims(Dice&) {
       ++got[lane];
       holders.fetch_sub(1);
       store.chunks.releaseAll();
-      std::this_thread::yield();
     }
   };
   std::thread other([&] { contend(1); });
