@@ -51,16 +51,15 @@ class Journal {
   // The turn's number goes on first: were it the other way round, a death in between would leave a turn open
   // whose rows claim to be imaged and are not. 0 is nobody's turn.
   void commit() {
-    storeBarrier();
-    *const_cast<volatile int32_t*>(&head_->turn) = head_->turn == INT32_MAX ? 1 : head_->turn + 1;
-    storeBarrier();
+    nextTurn();
     *const_cast<volatile int32_t*>(&head_->journal_used) = 0;
     storeBarrier();
   }
 
   int32_t used() const { return head_->journal_used; }
 
-  // Puts every row back as it was at the last commit.
+  // Puts every row back as it was at the last commit. Every owner that did not see that commit itself calls
+  // it first; if it dies on the way, the next one calls it again.
   void rollBack();
 
  private:
@@ -68,6 +67,12 @@ class Journal {
     uint32_t offset;  // bytes from the lane's extent
     uint32_t bytes;
   };
+
+  void nextTurn() {
+    storeBarrier();
+    *const_cast<volatile int32_t*>(&head_->turn) = head_->turn == INT32_MAX ? 1 : head_->turn + 1;
+    storeBarrier();
+  }
 
   void keep(const void* row, int32_t bytes) {
     // Each row is imaged once a turn and the region has room for all rows (src/shm/plan.ts).
@@ -97,6 +102,7 @@ inline void Journal::rollBack() {
     storeBarrier();
     *const_cast<volatile int32_t*>(&head_->journal_used) = used;
   }
+  nextTurn();  // rows adopted in the undone turn must not pass for imaged in the next one
 }
 
 }  // namespace baton

@@ -1,3 +1,4 @@
+// The lane's calls for TypeScript; contracts in src/native/binding.ts.
 #pragma once
 #include <napi.h>
 

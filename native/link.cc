@@ -194,7 +194,8 @@ int32_t Lane::timeOut(int32_t number, double older_than_us, const uint8_t* error
   std::vector<int32_t> late;
   for (int32_t request = link.request_head, left = link.requests; left > 0; --left, request = requests[request].link_next) {
     if (requests[request].arrived_us > older_than_us) break;
-    if (requests[request].session == 0 || (requests[request].flags & kRequestFlagTimedOut) != 0) continue;
+    // A reply that has begun to flow is not cut off: if it stops flowing the link is given up as silent.
+    if (requests[request].session == 0 || (requests[request].flags & (kRequestFlagTimedOut | kRequestFlagPartial)) != 0) continue;
     journal.touch(requests[request]).flags |= kRequestFlagTimedOut;
     late.push_back(request);
   }

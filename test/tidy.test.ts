@@ -61,7 +61,7 @@ const MAY_IMPORT: { readonly [layer: string]: readonly string[] } = {
   tables: MEMORY,
   protocol: TABLES,
   routing: ['protocol', ...TABLES],
-  proxy: ['routing', 'protocol', ...TABLES],
+  proxy: ['routing', 'protocol', 'config', ...TABLES], // of config the types of settings
   config: ['base'],
   admin: ['tables', 'config', 'base'],
   worker: ['proxy', 'admin', 'config', 'routing', 'protocol', ...TABLES],

@@ -17,7 +17,7 @@ import type { PoolSettings, ServerSettings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { ReplyWriter } from '../protocol/reply.js';
 import { LinkState } from '../shm/codes.js';
-import { BackendCounter, Link, PoolCounter } from '../tables/columns.gen.js';
+import { BackendCounter, LaneHead, Link, PoolCounter, Request } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 
 const ETIMEDOUT = 110;
@@ -150,7 +150,7 @@ export class LinkSet {
   #ready(link: LinkFacts): void {
     this.#clearTimer(link);
     link.phase = Phase.Ready;
-    link.readyUs = nowUs();
+    link.readyUs = this.#nowUs();
     native.linkOpenGate(link.row);
     if (this.#isDown.delete(link.backend)) this.events.onChange(link.server, link.pool, true, 'connected');
   }
@@ -249,19 +249,30 @@ export class LinkSet {
 
   /** Answers requests whose time is up; a link that has been silent all that time is given up. */
   #sweep(): void {
-    const now = nowUs();
+    const now = this.#nowUs();
     for (const link of this.#facts) {
       if (link === undefined || link.pool.timeoutMs === 0) continue;
       const at = this.view.link + link.row * Link.RowWords;
       if (this.view.words[at + Link.Requests] === 0) continue;
       const olderThanUs = now - link.pool.timeoutMs * 1000;
+      const isSilent = link.phase === Phase.Ready && this.#isSilent(at, olderThanUs);
       const count = native.linkTimeouts(link.row, olderThanUs, errorOf(link, 'timed out'));
-      if (count === 0) continue;
       this.#countTimeouts(link, count);
-      const receivedUs = this.view.doubles[at / 2 + Link.ReceivedUs]!;
-      if (link.phase === Phase.Ready && receivedUs < olderThanUs) this.#fail(link, ETIMEDOUT, true);
-      else this.#countFailure(link);
+      if (isSilent) this.#fail(link, ETIMEDOUT, true);
+      else if (count > 0) this.#countFailure(link);
     }
+  }
+
+  /** Nothing has come for as long as the oldest request waits: not even a part of its reply. */
+  #isSilent(at: number, olderThanUs: number): boolean {
+    const oldest = this.view.request + this.view.words[at + Link.RequestHead]! * Request.RowWords;
+    return this.view.doubles[at / 2 + Link.ReceivedUs]! < olderThanUs &&
+      this.view.doubles[oldest / 2 + Request.ArrivedUs]! < olderThanUs;
+  }
+
+  /** CLOCK_MONOTONIC as of the last turn, which has just ended when a timer runs. */
+  #nowUs(): number {
+    return this.view.doubles[this.view.head / 2 + LaneHead.NowUs]!;
   }
 
   #countTimeouts(link: LinkFacts, count: number): void {
@@ -274,11 +285,6 @@ export class LinkSet {
   isUp(row: number): boolean {
     return this.view.words[this.view.link + row * Link.RowWords + Link.State] === LinkState.Up;
   }
-}
-
-/** CLOCK_MONOTONIC, as in the lane's rows. */
-function nowUs(): number {
-  return Number(process.hrtime.bigint() / 1000n);
 }
 
 /** What must be said before the first request: protocol, password, database. */
