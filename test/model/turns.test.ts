@@ -1,6 +1,6 @@
 /**
- * A turn is a transaction: chains in journalled rows, undone at random, with memory running out, and
- * with owners that are killed in the middle of a turn or of their recovery.
+ * A turn is a transaction: chains in journalled rows, undone at random, with memory running out,
+ * and with owners that are killed in the middle of a turn or of their recovery.
  */
 import t from 'tap';
 import { CppProgram } from '../support/cpp-program.js';

@@ -15,6 +15,7 @@ using baton::ChainStore;
 using std::string;
 using test::Dice;
 using test::LaneMemory;
+using test::sizeOf;
 
 constexpr int32_t kChains = 6;
 constexpr int32_t kChainMax = 600'000;  // bytes a chain is let grow to
@@ -22,7 +23,10 @@ constexpr int32_t kChainMax = 600'000;  // bytes a chain is let grow to
 // One lane's chains, and what they must hold.
 class Game {
  public:
-  Game(LaneMemory& memory, int32_t lane, uint64_t seed) : memory_(memory), lane_(lane), dice_(seed) { start(); }
+  Game(LaneMemory& memory, int32_t lane, uint64_t seed)
+      : memory_(memory), lane_(lane), dice_(seed) {
+    start();
+  }
 
   int32_t failures() const { return failures_; }
   ChainStore& store() { return *store_; }
@@ -58,15 +62,13 @@ class Game {
     CHECK(store_->chunks.compare(chunks) == 0, "%d chunks", store_->chunks.compare(chunks));
     CHECK(store_->nodes.used() == marked_nodes, "%d of %d", store_->nodes.used(), marked_nodes);
     CHECK(store_->chunks.used() == marked_chunks, "%d of %d", store_->chunks.used(), marked_chunks);
-    const int32_t free_nodes = test::freeUnits(memory_.nodeBatches(), memory_.nodeBatchCount(), lane_);
-    const int32_t free_chunks = test::freeUnits(memory_.chunkBatches(), memory_.chunkBatchCount(), lane_);
-    CHECK(store_->nodes.available() == free_nodes, "%d of %d", store_->nodes.available(), free_nodes);
-    CHECK(store_->chunks.available() == free_chunks, "%d of %d", store_->chunks.available(), free_chunks);
+    checkFree(store_->nodes, memory_.nodeBatches(), memory_.nodeBatchCount());
+    checkFree(store_->chunks, memory_.chunkBatches(), memory_.chunkBatchCount());
   }
 
   void checkAll() {
     for (size_t i = 0; i < kChains; ++i) {
-      CHECK(chains_[i].bytes == size(texts_[i]), "chain %zu: %d bytes", i, chains_[i].bytes);
+      CHECK(chains_[i].bytes == sizeOf(texts_[i]), "chain %zu: %d bytes", i, chains_[i].bytes);
       CHECK(test::textOf(*store_, chains_[i]) == texts_[i], "chain %zu of %d", i, chains_[i].bytes);
     }
   }
@@ -97,29 +99,31 @@ class Game {
   }
 
  private:
-  static int32_t size(const string& text) { return static_cast<int32_t>(text.size()); }
-  static const uint8_t* data(const string& text) { return reinterpret_cast<const uint8_t*>(text.data()); }
+  void checkFree(const baton::UnitPool& pool, const baton::Batch* batches, int32_t count) {
+    const int32_t free = test::freeUnits(batches, count, lane_);
+    CHECK(pool.available() == free, "%d of %d", pool.available(), free);
+  }
 
   // Memory ran out: what was there before is there, a part of the new may follow, and can be dropped.
   void failed(Chain& chain, string& text, const string& more) {
     ++failures_;
-    CHECK(chain.bytes >= size(text) && chain.bytes < size(text) + size(more), "%d bytes", chain.bytes);
     const string whole = text + more;
-    CHECK(test::textOf(*store_, chain) == whole.substr(0, static_cast<size_t>(chain.bytes)), "a part");
+    CHECK(chain.bytes >= sizeOf(text) && chain.bytes < sizeOf(whole), "%d bytes", chain.bytes);
     text = whole.substr(0, static_cast<size_t>(chain.bytes));
+    CHECK(test::textOf(*store_, chain) == text, "a part");
     if (dice_.oneIn(2)) consume(chain, text, chain.bytes);
   }
 
   void append(Chain& chain, string& text) {
     const int32_t room = kChainMax - chain.bytes;
     const string more = test::streamBytes(dice_, test::streamLength(dice_, room));
-    if (store_->append(chain, data(more), size(more))) text += more; else failed(chain, text, more);
+    if (store_->append(chain, test::dataOf(more), sizeOf(more))) text += more; else failed(chain, text, more);
   }
 
   void appendReserved(Chain& chain, string& text) {
     const string more = test::streamBytes(dice_, test::streamLength(dice_, kChainMax - chain.bytes));
-    if (!store_->reserve(size(more))) return;
-    CHECK(store_->append(chain, data(more), size(more)), "%d reserved bytes", size(more));
+    if (!store_->reserve(sizeOf(more))) return;
+    CHECK(store_->append(chain, test::dataOf(more), sizeOf(more)), "%d reserved bytes", sizeOf(more));
     text += more;
   }
 
@@ -127,7 +131,8 @@ class Game {
     const size_t from = (to + 1 + dice_.bits() % (kChains - 1)) % kChains;
     if (chains_[to].bytes + chains_[from].bytes > kChainMax) return;
     if (store_->appendChain(chains_[to], chains_[from])) {
-      CHECK(chains_[from].bytes == 0 && chains_[from].head == 0 && chains_[from].tail == 0, "is empty");
+      const Chain& other = chains_[from];
+      CHECK(other.bytes == 0 && other.head == 0 && other.tail == 0, "is empty");
       texts_[to] += texts_[from];
       texts_[from].clear();
       return;
@@ -141,7 +146,8 @@ class Game {
     const int32_t offset = dice_.below(chains_[from].bytes + 1);
     const int32_t most = std::min(chains_[from].bytes - offset, kChainMax - chains_[to].bytes);
     const int32_t count = test::streamLength(dice_, most);
-    const string part = texts_[from].substr(static_cast<size_t>(offset), static_cast<size_t>(count));
+    const auto at = static_cast<size_t>(offset);
+    const string part = texts_[from].substr(at, static_cast<size_t>(count));
     if (store_->appendPart(chains_[to], chains_[from], offset, count)) texts_[to] += part;
     else failed(chains_[to], texts_[to], part);
   }
@@ -149,7 +155,7 @@ class Game {
   void consume(Chain& chain, string& text, int32_t count) {
     store_->consume(chain, count);
     text.erase(0, static_cast<size_t>(count));
-    CHECK(chain.bytes == size(text), "%d bytes", chain.bytes);
+    CHECK(chain.bytes == sizeOf(text), "%d bytes", chain.bytes);
     if (text.empty()) CHECK(chain.head == 0 && chain.tail == 0, "an empty chain has no node");
   }
 
@@ -245,7 +251,8 @@ void noMemory(Dice& dice) {
 void givenBack(Dice& dice) {
   constexpr double kMany = 48 * test::kChunkBatchBytes;
   // A lane keeps its spare batches, the one it takes from, and batch 0, of which unit 0 is never free.
-  constexpr double kKept = (baton::UnitPool::kSpareBatches + 2) * (test::kChunkBatchBytes + test::kNodeBatchBytes);
+  constexpr double kPair = test::kChunkBatchBytes + test::kNodeBatchBytes;
+  constexpr double kKept = (baton::UnitPool::kSpareBatches + 2) * kPair;
   LaneMemory memory(40, 64, 1e9);
   ChainStore store;
   memory.attach(store, 1);
@@ -255,7 +262,7 @@ void givenBack(Dice& dice) {
     std::vector<string> texts(8);
     for (size_t i = 0; memory.superblock().pool_bytes < kMany; i = (i + 1) % 8) {
       const string more = test::streamBytes(dice, dice.between(1, 100'000));
-      CHECK(store.append(chains[i], reinterpret_cast<const uint8_t*>(more.data()), static_cast<int32_t>(more.size())), "append");
+      CHECK(store.append(chains[i], test::dataOf(more), sizeOf(more)), "append");
       texts[i] += more;
     }
     for (size_t i = 0; i < 8; ++i) {
@@ -287,7 +294,8 @@ void spareStays(Dice& dice) {
     for (int32_t i = 0; i < count; ++i) units[i] = store.chunks.take();
     for (int32_t i = 0; i < count; ++i) store.chunks.give(units[i]);
     store.chunks.settle();
-    CHECK(memory.superblock().pool_bytes == held, "turn %d: %.0f of %.0f", turn, memory.superblock().pool_bytes, held);
+    const double now = memory.superblock().pool_bytes;
+    CHECK(now == held, "turn %d: %.0f of %.0f", turn, now, held);
   }
 }
 
@@ -323,7 +331,8 @@ void checkCleanEnd(LaneMemory& memory, Game& first, Game& second) {
   second.drop();
   second.store().nodes.releaseAll();
   second.store().chunks.releaseAll();
-  CHECK(memory.superblock().pool_bytes == 0 && memory.ownedBytes() == 0, "%.0f left", memory.ownedBytes());
+  checkCharges(memory);
+  CHECK(memory.ownedBytes() == 0, "%.0f left", memory.ownedBytes());
 }
 
 // By turns, so that a seed repeats it; batches go to and fro between them.
@@ -367,7 +376,7 @@ void reader(Dice& dice) {
     Chain chain = {};
     const string before = test::streamBytes(dice, dice.below(9000));
     for (const string& part : {before, text}) {
-      CHECK(store.append(chain, reinterpret_cast<const uint8_t*>(part.data()), static_cast<int32_t>(part.size())), "append");
+      CHECK(store.append(chain, test::dataOf(part), sizeOf(part)), "append");
     }
     store.consume(chain, static_cast<int32_t>(before.size()));
     baton::ChainReader reader(store, chain);
@@ -376,7 +385,7 @@ void reader(Dice& dice) {
     for (const string& argument : made.arguments) {
       CHECK(reader.next() == '$', "begins an argument at %d", reader.at());
       CHECK(reader.number() == static_cast<int64_t>(argument.size()), "length");
-      const auto looked = static_cast<size_t>(dice.below(static_cast<int32_t>(std::min<size_t>(argument.size(), 5000)) + 1));
+      const auto looked = static_cast<size_t>(dice.below(std::min(sizeOf(argument), 5000) + 1));
       for (size_t i = 0; i < looked; ++i) {
         CHECK(reader.next() == static_cast<uint8_t>(argument[i]), "byte %zu of %zu", i, argument.size());
       }
@@ -393,7 +402,8 @@ void reader(Dice& dice) {
 
 int main(int argc, char** argv) {
   return test::play(argc, argv, {
-      {"one-lane", oneLane}, {"small-pool", smallPool}, {"full-tables", fullTables}, {"no-memory", noMemory},
-      {"given-back", givenBack}, {"spare-stays", spareStays}, {"claims", claims}, {"two-lanes", twoLanes}, {"lanes-at-once", lanesAtOnce}, {"reader", reader},
+      {"one-lane", oneLane}, {"small-pool", smallPool}, {"full-tables", fullTables},
+      {"no-memory", noMemory}, {"given-back", givenBack}, {"spare-stays", spareStays},
+      {"claims", claims}, {"two-lanes", twoLanes}, {"lanes-at-once", lanesAtOnce}, {"reader", reader},
   });
 }

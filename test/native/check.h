@@ -96,6 +96,12 @@ inline std::string shown(const std::string& text) {
   return text.size() > 400 ? out + "…" : out;
 }
 
+// A text's bytes and length, as native/ takes them.
+inline const uint8_t* dataOf(const std::string& text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
+inline int32_t sizeOf(const std::string& text) { return static_cast<int32_t>(text.size()); }
+
 struct Section {
   const char* name;
   void (*run)(Dice& dice);

@@ -38,11 +38,12 @@ class Owner {
   // free, and those freed here are not yet.
   void change(uint64_t seed, const Rows& committed) {
     Dice dice(seed);
+    ++journal_.touch(extent_.rows.session[0]).tx;  // what is new is led to by something that was there
     for (int32_t left = dice.between(1, 10); left > 0; --left) {
       baton::Request& request = extent_.rows.request[dice.below(kRequests)];
       const int32_t number = static_cast<int32_t>(&request - extent_.rows.request);
       switch (dice.below(4)) {
-        case 0: scribble(dice, journal_.touch(extent_.rows.session[dice.below(kSessions)])); break;
+        case 0: scribble(dice, journal_.touch(extent_.rows.session[dice.between(1, kSessions - 1)])); break;
         case 1: scribble(dice, journal_.touch(extent_.rows.link[dice.below(kLinks)])); break;
         default:
           if (committed.request[number].state == baton::kRequestStateFree) {
@@ -95,7 +96,8 @@ int32_t differing(const Row (&left)[Count], const Row (&right)[Count]) {
 int32_t differing(const Rows& expected, const Rows& found) {
   Rows rows = found;
   for (int32_t i = 0; i < kRequests; ++i) {
-    if (expected.request[i].state == baton::kRequestStateFree) rows.request[i] = expected.request[i];
+    const baton::Request& request = expected.request[i];
+    if (request.state == baton::kRequestStateFree) rows.request[i] = request;
   }
   return differing(expected.session, rows.session) + differing(expected.link, rows.link) +
          differing(expected.request, rows.request);
@@ -104,7 +106,8 @@ int32_t differing(const Rows& expected, const Rows& found) {
 // What a new owner makes of the lists: rows that nothing leads to are free.
 void forgetFree(Rows& rows, const Rows& committed) {
   for (int32_t i = 0; i < kRequests; ++i) {
-    if (committed.request[i].state == baton::kRequestStateFree) rows.request[i].state = baton::kRequestStateFree;
+    const bool is_free = committed.request[i].state == baton::kRequestStateFree;
+    if (is_free) rows.request[i].state = baton::kRequestStateFree;
   }
 }
 
@@ -122,7 +125,8 @@ void playTurns(Dice& dice, int32_t turn, int32_t turns) {
     }
     if (dice.oneIn(2)) owner = std::make_unique<Owner>(*extent);
     owner->rollBack();
-    CHECK(differing(committed, extent->rows) == 0, "turn %d: %d rows", i, differing(committed, extent->rows));
+    const int32_t wrong = differing(committed, extent->rows);
+    CHECK(wrong == 0, "turn %d: %d rows", i, wrong);
     forgetFree(extent->rows, committed);
   }
 }
@@ -136,8 +140,8 @@ void turnWraps(Dice& dice) {
   for (int32_t game = 0; game < 300; ++game) playTurns(dice, INT32_MAX - dice.below(4), 12);
 }
 
-// Each row is imaged once a turn, however often it is touched: all rows fit if the region has room for one
-// image of each, as src/shm/plan.ts cuts it.
+// Each row is imaged once a turn, however often it is touched: all rows fit if the region has room
+// for one image of each, as src/shm/plan.ts cuts it.
 void capacity(Dice& dice) {
   constexpr int32_t kRows = kSessions + kLinks + kRequests;
   constexpr auto kBytes = static_cast<int32_t>(sizeof(Rows) + kRows * 2 * sizeof(uint32_t));
@@ -196,11 +200,12 @@ void dieInTurn(Dice& dice, Extent& extent) {
     extent = before;
     committing = false;
     Owner owner(extent);
-    CHECK(!dying::runUntil(death, [&] { turn(owner, &committing); }), "step %ld of %ld", death, steps);
+    const bool lived = dying::runUntil(death, [&] { turn(owner, &committing); });
+    CHECK(!lived, "step %ld of %ld", death, steps);
     rollBackDying(dice, extent);
     const bool is_before = differing(before.rows, extent.rows) == 0;
     const bool is_after = committing && differing(after.rows, extent.rows) == 0;
-    CHECK(is_before || is_after, "a turn half done: step %ld of %ld", death, steps);
+    CHECK(is_before != is_after, "a turn half done: step %ld of %ld", death, steps);
 
     // The next owner's first turn must be undone as well, all of it.
     const Rows committed = is_after ? after.rows : before.rows;
@@ -234,7 +239,8 @@ void undoingDies(Dice& dice) {
     const int64_t steps = dying::steps;
     for (int64_t death = 0; death < steps; ++death) {
       *extent = open;
-      CHECK(!dying::runUntil(death, [&] { owner.journal().rollBack(); }), "step %ld of %ld", death, steps);
+      const bool lived = dying::runUntil(death, [&] { owner.journal().rollBack(); });
+      CHECK(!lived, "step %ld of %ld", death, steps);
       owner.rollBack();
       const int32_t wrong = differing(committed, extent->rows);
       CHECK(wrong == 0, "step %ld of %ld: %d rows", death, steps, wrong);

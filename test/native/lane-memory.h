@@ -21,7 +21,8 @@ constexpr double kChunkBatchBytes = double{baton::UnitPool::kBatchUnits} * baton
 class LaneMemory {
  public:
   // `pool_bytes_max` is what node and chunk batches may hold together.
-  LaneMemory(int32_t node_batches, int32_t chunk_batches, double pool_bytes_max, size_t extent_bytes = 0)
+  LaneMemory(int32_t node_batches, int32_t chunk_batches, double pool_bytes_max,
+             size_t extent_bytes = 0)
       : node_batches_(node_batches), chunk_batches_(chunk_batches) {
     const size_t batches = static_cast<size_t>(node_batches + chunk_batches) * sizeof(baton::Batch);
     extent_at_ = pages(sizeof(baton::Superblock) + batches);
@@ -47,23 +48,27 @@ class LaneMemory {
 
   baton::Superblock& superblock() const { return *baton::segment.at<baton::Superblock>(0); }
   uint8_t* extent() const { return baton::segment.at<uint8_t>(extent_at_); }
-  baton::Batch* nodeBatches() const { return baton::segment.at<baton::Batch>(sizeof(baton::Superblock)); }
+  baton::Batch* nodeBatches() const {
+    return baton::segment.at<baton::Batch>(sizeof(baton::Superblock));
+  }
   baton::Batch* chunkBatches() const { return nodeBatches() + node_batches_; }
   int32_t nodeBatchCount() const { return node_batches_; }
   int32_t chunkBatchCount() const { return chunk_batches_; }
 
   // As lane-binding.cc does it for a worker that starts on `lane`.
   void attach(baton::ChainStore& store, int32_t lane) const {
-    store.nodes.attach(baton::kUnitClassNode, nodeBatches(), node_batches_, node_base_, sizeof(baton::Node),
-                       lane, &superblock());
+    store.nodes.attach(baton::kUnitClassNode, nodeBatches(), node_batches_, node_base_,
+                       sizeof(baton::Node), lane, &superblock());
     store.chunks.attach(baton::kUnitClassChunk, chunkBatches(), chunk_batches_, chunk_base_,
                         baton::kChunkBytes, lane, &superblock());
-    store.attach(baton::segment.at<baton::Node>(node_base_), baton::segment.at<uint8_t>(chunk_base_), lane);
+    auto* nodes = baton::segment.at<baton::Node>(node_base_);
+    store.attach(nodes, baton::segment.at<uint8_t>(chunk_base_), lane);
   }
 
   // From here on only the first `batches` batches of chunks can be backed with memory.
   void exhaustAfter(int32_t batches) const {
-    const auto left = static_cast<off_t>(chunk_base_ + static_cast<size_t>(batches * kChunkBatchBytes));
+    const double left_to_chunks = batches * kChunkBatchBytes;
+    const auto left = static_cast<off_t>(chunk_base_ + static_cast<size_t>(left_to_chunks));
     CHECK(ftruncate(baton::segment.fd, left) == 0, "%d batches", batches);
     CHECK(fcntl(baton::segment.fd, F_ADD_SEALS, F_SEAL_GROW) == 0, "%d batches", batches);
   }
@@ -77,13 +82,16 @@ class LaneMemory {
 
   // What the batches that somebody owns amount to; must be what superblock.pool_bytes says.
   double ownedBytes() const {
-    double bytes = 0;
-    for (int32_t i = 0; i < node_batches_; ++i) bytes += nodeBatches()[i].owner != 0 ? kNodeBatchBytes : 0;
-    for (int32_t i = 0; i < chunk_batches_; ++i) bytes += chunkBatches()[i].owner != 0 ? kChunkBatchBytes : 0;
-    return bytes;
+    return owned(nodeBatches(), node_batches_) * kNodeBatchBytes +
+           owned(chunkBatches(), chunk_batches_) * kChunkBatchBytes;
   }
 
  private:
+  static int32_t owned(const baton::Batch* batches, int32_t count) {
+    int32_t owned = 0;
+    for (int32_t i = 0; i < count; ++i) owned += batches[i].owner != 0 ? 1 : 0;
+    return owned;
+  }
   static size_t pages(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
 
   int32_t node_batches_, chunk_batches_;
@@ -115,7 +123,8 @@ inline int32_t streamLength(Dice& dice, int32_t most) {
 // Bytes for a stream: any stretch of a random megabyte, which is cheaper than rolling each byte.
 inline std::string streamBytes(Dice& dice, int32_t length) {
   static const std::string kSource = Dice(1).bytes(1 << 20);
-  return kSource.substr(dice.bits() % (kSource.size() - static_cast<size_t>(length)), static_cast<size_t>(length));
+  const auto size = static_cast<size_t>(length);
+  return kSource.substr(dice.bits() % (kSource.size() - size), size);
 }
 
 inline std::string textOf(const baton::ChainStore& store, const baton::Chain& chain) {

@@ -93,7 +93,8 @@ inline std::string mutated(Dice& dice, std::string text) {
 // Garbage that gets somewhere: it begins like a message and is made of what messages are made of.
 inline std::string garbage(Dice& dice) {
   static const std::string kMeaning = "*$%~>|=!+-:,#(_0123456789\r\n\r\n\r\n";
-  std::string text = dice.oneIn(3) ? dice.bytes(dice.below(60)) : dice.text(dice.below(60), kMeaning);
+  const int32_t length = dice.below(60);
+  std::string text = dice.oneIn(3) ? dice.bytes(length) : dice.text(length, kMeaning);
   if (!text.empty() && !dice.oneIn(4)) text[0] = "*$%~>|=!"[dice.below(8)];
   return text;
 }

@@ -44,7 +44,8 @@ struct Push {
     const Exact exact(text);
     const int32_t step = baton::pushBytes(&state, exact.data(), exact.size(), mode, bulk_max);
     CHECK(step <= exact.size(), "takes %d of %s", step, shown(text).c_str());
-    CHECK(step < 0 || step == exact.size() || state.left == 0, "stops at %d of %s", step, shown(text).c_str());
+    const bool is_all = step == exact.size() || state.left == 0;
+    CHECK(step < 0 || is_all, "stops at %d of %s", step, shown(text).c_str());
     refused = step < 0;
     if (!refused) taken += step;
   }
@@ -58,7 +59,7 @@ Push pushed(PushMode mode, const string& text, int64_t bulk_max = kNoMax) {
   return push;
 }
 
-int32_t length(const string& text) { return static_cast<int32_t>(text.size()); }
+int32_t length(const string& text) { return test::sizeOf(text); }
 
 // Every proper prefix, or, of a long text, some of them.
 template <class Visit>
@@ -69,8 +70,12 @@ void eachPrefix(Dice& dice, const string& text, Visit visit) {
   }
 }
 
+string stringOf(const uint8_t* bytes, int32_t count) {
+  return string(reinterpret_cast<const char*>(bytes), static_cast<size_t>(count));
+}
+
 void requests(Dice& dice) {
-  for (int32_t round = 0; round < 1500; ++round) {
+  for (int32_t round = 0; round < 700; ++round) {
     const test::MadeRequest made = test::request(dice);
     const string& text = made.text;
     const Exact exact(dice.oneIn(2) ? text : text + test::garbage(dice));
@@ -79,11 +84,11 @@ void requests(Dice& dice) {
     CHECK(end == length(text), "%d of %d: %s", end, length(text), shown(text).c_str());
     CHECK(view.bytes == end, "%d bytes", view.bytes);
     CHECK(view.argc == static_cast<int32_t>(made.arguments.size()), "argc %d", view.argc);
-    const string name(reinterpret_cast<const char*>(view.name), static_cast<size_t>(view.name_bytes));
+    const string name = stringOf(view.name, view.name_bytes);
     CHECK(name == made.arguments[0], "name %s", shown(name).c_str());
     CHECK((view.key == nullptr) == (view.argc == 1), "a key of argc %d", view.argc);
     if (view.key != nullptr) {
-      const string key(reinterpret_cast<const char*>(view.key), static_cast<size_t>(view.key_bytes));
+      const string key = stringOf(view.key, view.key_bytes);
       CHECK(key == made.arguments[1], "key %s", shown(key).c_str());
     }
     eachPrefix(dice, text, [](const string& prefix) {
@@ -94,7 +99,7 @@ void requests(Dice& dice) {
 }
 
 void replies(Dice& dice) {
-  for (int32_t round = 0; round < 1500; ++round) {
+  for (int32_t round = 0; round < 700; ++round) {
     const string text = test::reply(dice);
     CHECK(replyEnd(text) == length(text), "%s", shown(text).c_str());
     const string more = text + test::garbage(dice);
@@ -134,7 +139,7 @@ void checkPieces(Dice& dice, PushMode mode, const string& text) {
 }
 
 void pieces(Dice& dice) {
-  for (int32_t round = 0; round < 300; ++round) {
+  for (int32_t round = 0; round < 120; ++round) {
     checkPieces(dice, PushMode::Reply, test::reply(dice));
     const string request = test::request(dice).text;
     checkPieces(dice, PushMode::Request, request);
@@ -142,7 +147,7 @@ void pieces(Dice& dice) {
   }
 }
 
-// Nobody's messages have numbers of nine digits and more here: what becomes of them is the limits' matter.
+// A number of nine digits or more: what becomes of it is a matter of limits, and not the same.
 bool isAbsurd(const string& text) {
   int32_t run = 0;
   for (const char byte : text) {
@@ -163,7 +168,8 @@ void checkAgreement(PushMode mode, const string& text, const Push& push) {
   CHECK(end <= length(text), "%d of %d: %s", end, length(text), shown(text).c_str());
   CHECK(end >= -16, "no error is %d: %s", end, shown(text).c_str());
   if (isAbsurd(text)) return;
-  if (mode == PushMode::Request && (text[1] == '-' || text[1] == '0')) return;  // passed over, never pushed
+  const bool is_empty = mode == PushMode::Request && (text[1] == '-' || text[1] == '0');
+  if (is_empty) return;  // passed over, never pushed
   if (end == 0 && push.verdict() == kRefused) {
     CHECK(endOf(mode, text + "\r\n") < 0, "refused too early: %s", shown(text).c_str());
     return;
@@ -187,13 +193,13 @@ void checkBoth(PushMode mode, const string& text) {
 }
 
 void mutatedReplies(Dice& dice) {
-  for (int32_t round = 0; round < 20000; ++round) {
+  for (int32_t round = 0; round < 7000; ++round) {
     checkBoth(PushMode::Reply, test::mutated(dice, test::reply(dice, 3)));
   }
 }
 
 void mutatedRequests(Dice& dice) {
-  for (int32_t round = 0; round < 20000; ++round) {
+  for (int32_t round = 0; round < 7000; ++round) {
     string text = test::mutated(dice, test::request(dice, 4).text);
     text[0] = '*';
     checkBoth(PushMode::Request, text);
@@ -201,7 +207,7 @@ void mutatedRequests(Dice& dice) {
 }
 
 void randomGarbage(Dice& dice) {
-  for (int32_t round = 0; round < 40000; ++round) {
+  for (int32_t round = 0; round < 20000; ++round) {
     string text = test::garbage(dice);
     checkBoth(PushMode::Reply, text);
     if (text.empty()) continue;
@@ -219,8 +225,10 @@ void headers(Dice& dice) {
       {"|1\r\n+k\r\n+v\r\n:1\r\n", 16}, {"|0\r\n:1\r\n", 8}, {"*1\r\n|1\r\n+k\r\n+v\r\n:1\r\n", 20},
       {"|1\r\n+k\r\n+v\r\n", 0}, {"_\r\n", 3}, {"#t\r\n", 4}, {"=7\r\ntxt:abc\r\n", 13},
       {"!5\r\nERR x\r\n", 11}, {"(123456789012345678901234567890\r\n", 33}, {"+\r\n", 3},
-      {"$\r\n\r\n", -1}, {"*\r\n", -1}, {"*-\r\n", -1}, {"$--1\r\n", -1}, {"*1-2\r\n+a\r\n", -1}, {"$1 \r\na\r\n", -1},
-      {"$+1\r\na\r\n", -1}, {"$1\ra\r\n", -1}, {"$1\na\r\n", -1}, {"$a\r\n", -1}, {"?1\r\n", -1}, {"\r\n", -1},
+      {"$\r\n\r\n", -1}, {"*\r\n", -1}, {"*-\r\n", -1}, {"$--1\r\n", -1}, {"*1-2\r\n+a\r\n", -1},
+      {"$1 \r\na\r\n", -1},
+      {"$+1\r\na\r\n", -1}, {"$1\ra\r\n", -1}, {"$1\na\r\n", -1}, {"$a\r\n", -1}, {"?1\r\n", -1},
+      {"\r\n", -1},
       {"*1\r\nx", -1}, {"$-\r\n", -1},
   };
   for (const Known& known : kReplies) {
@@ -241,10 +249,12 @@ void headers(Dice& dice) {
   }
 }
 
-// Redis reads numbers strictly and closes the connection, which others share, over any that it refuses.
+// Redis reads numbers strictly and, over one that it refuses, closes the link that others share.
 void canonicalNumbers(Dice& dice) {
-  for (const char* text : {"*1\r\n$04\r\nPING\r\n", "*01\r\n$4\r\nPING\r\n", "*1\r\n$-0\r\n\r\n", "*1\r\n$00\r\n\r\n",
-                           "*-0\r\n", "*00\r\n", "*1\r\n$+4\r\nPING\r\n", "*+1\r\n$4\r\nPING\r\n", "*-01\r\n"}) {
+  for (const char* text : {"*1\r\n$04\r\nPING\r\n", "*01\r\n$4\r\nPING\r\n", "*1\r\n$-0\r\n\r\n",
+                           "*1\r\n$00\r\n\r\n",
+                           "*-0\r\n", "*00\r\n", "*1\r\n$+4\r\nPING\r\n",
+                           "*+1\r\n$4\r\nPING\r\n", "*-01\r\n"}) {
     CHECK(requestEnd(text) < 0, "%s", shown(text).c_str());
     CHECK(pushed(PushMode::Request, text).verdict() == kRefused, "%s", shown(text).c_str());
   }
@@ -252,7 +262,7 @@ void canonicalNumbers(Dice& dice) {
 
 // A number of any length is refused or waited for, and never becomes a length.
 void hugeNumbers(Dice& dice) {
-  for (int32_t round = 0; round < 4000; ++round) {
+  for (int32_t round = 0; round < 1000; ++round) {
     const string digits = dice.text(dice.between(9, 40), round % 2 == 0 ? "9" : "0123456789");
     const string sign = dice.oneIn(3) ? "-" : "";
     for (const char type : string("$*%|~>=!")) {
@@ -272,13 +282,15 @@ void hugeNumbers(Dice& dice) {
 
 void bulkMax(Dice& dice) {
   for (int32_t round = 0; round < 500; ++round) {
-    const int32_t most = dice.between(1, 3000);
+    const int32_t most = dice.between(3, 3000);
     const string fits = test::requestText({"SET", "k", dice.bytes(most)});
     CHECK(requestEnd(fits, most) == length(fits), "a value of %d", most);
     CHECK(pushed(PushMode::Request, fits, most).verdict() == kWhole, "a value of %d", most);
-    const string exceeds = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n" + test::header('$', most + dice.between(1, 1 << 20));
-    CHECK(requestEnd(exceeds, most) == baton::kScanBadBulk, "%s, at most %d", shown(exceeds).c_str(), most);
-    CHECK(pushed(PushMode::Request, exceeds, most).verdict() == kRefused, "%s, at most %d", shown(exceeds).c_str(), most);
+    const int32_t more = most + dice.between(1, 1 << 20);
+    const string exceeds = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n" + test::header('$', more);
+    CHECK(requestEnd(exceeds, most) == baton::kScanBadBulk, "%d, at most %d", more, most);
+    const Push push = pushed(PushMode::Request, exceeds, most);
+    CHECK(push.verdict() == kRefused, "%d, at most %d", more, most);
     for (size_t i = 1; i < exceeds.size(); ++i) {
       Push push(PushMode::Request);
       push.feed(exceeds.substr(0, i), most);
@@ -294,8 +306,10 @@ void large(Dice& dice) {
   for (int32_t round = 0; round < 20; ++round) {
     const string value = dice.bytes(dice.between(100'000, 400'000));
     const PushMode mode = dice.oneIn(2) ? PushMode::Request : PushMode::Reply;
-    string text = mode == PushMode::Request ? test::requestText({"SET", "k", value}) : test::bulk('$', value);
-    if (mode == PushMode::Reply) text = "*3\r\n" + test::reply(dice) + text + test::reply(dice);
+    string text = test::requestText({"SET", "k", value});
+    if (mode == PushMode::Reply) {
+      text = "*3\r\n" + test::reply(dice) + test::bulk('$', value) + test::reply(dice);
+    }
     Push push(mode);
     for (size_t at = 0; at < text.size();) {
       const auto step = static_cast<size_t>(dice.between(1, 70'000));

@@ -1,6 +1,6 @@
-// Chains in journalled rows: after a roll back they hold, byte by byte, what they held at the last commit,
-// although the turn gave units back, took others and moved whole nodes between rows. Also when the owner
-// is killed anywhere in a turn.
+// Chains in journalled rows: after a roll back they hold, byte by byte, what they held at the last
+// commit, although the turn gave units back, took others and moved whole nodes between rows. Also
+// when the owner is killed anywhere in a turn.
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -19,6 +19,8 @@ using baton::ChainStore;
 using std::string;
 using test::Dice;
 using test::LaneMemory;
+using test::dataOf;
+using test::sizeOf;
 
 constexpr int32_t kSessions = 6, kLinks = 3, kRequests = 12;
 constexpr int32_t kChains = 2 * kSessions + 2 * kLinks + kRequests;
@@ -36,7 +38,8 @@ struct Extent {
 // A lane, and what its chains must hold: now, and at the last commit.
 class World {
  public:
-  explicit World(LaneMemory& memory) : memory_(memory), extent_(*reinterpret_cast<Extent*>(memory.extent())) {
+  explicit World(LaneMemory& memory)
+      : memory_(memory), extent_(*reinterpret_cast<Extent*>(memory.extent())) {
     extent_.head.turn = 1;
     recover();
   }
@@ -86,8 +89,9 @@ class World {
   void check() {
     for (int32_t i = 0; i < kChains; ++i) {
       const string& text = texts_[static_cast<size_t>(i)];
-      CHECK(chainOf(i).bytes == static_cast<int32_t>(text.size()), "chain %d: %d of %zu bytes", i, chainOf(i).bytes, text.size());
-      CHECK(test::textOf(*store_, chainOf(i)) == text, "chain %d of %zu bytes", i, text.size());
+      const Chain& chain = chainOf(i);
+      CHECK(chain.bytes == sizeOf(text), "chain %d: %d of %zu bytes", i, chain.bytes, text.size());
+      CHECK(test::textOf(*store_, chain) == text, "chain %d of %zu bytes", i, text.size());
     }
   }
 
@@ -107,10 +111,15 @@ class World {
   };
 
   Chain& chainOf(int32_t i) {
-    if (i < 2 * kSessions) return i % 2 == 0 ? inOf(extent_.session[i / 2]) : outOf(extent_.session[i / 2]);
+    const bool is_in = i % 2 == 0;
+    if (i < 2 * kSessions) {
+      baton::Session& session = extent_.session[i / 2];
+      return is_in ? inOf(session) : outOf(session);
+    }
     i -= 2 * kSessions;
-    if (i < 2 * kLinks) return i % 2 == 0 ? inOf(extent_.link[i / 2]) : outOf(extent_.link[i / 2]);
-    return heldOf(extent_.request[i - 2 * kLinks]);
+    if (i >= 2 * kLinks) return heldOf(extent_.request[i - 2 * kLinks]);
+    baton::Link& link = extent_.link[i / 2];
+    return is_in ? inOf(link) : outOf(link);
   }
 
   Chain& touched(int32_t i) {
@@ -126,28 +135,28 @@ class World {
     const int32_t from = (to + 1 + dice.below(kChains - 1)) % kChains;
     string& text = texts_[static_cast<size_t>(to)];
     string& other = texts_[static_cast<size_t>(from)];
-    const int32_t room = kChainMax - static_cast<int32_t>(text.size());
+    const int32_t room = kChainMax - sizeOf(text);
     switch (dice.below(9)) {
       case 0: case 1: case 2: case 3: {
         const string more = test::streamBytes(dice, test::streamLength(dice, room));
         text += more;
-        return !real || store_->append(touched(to), reinterpret_cast<const uint8_t*>(more.data()), static_cast<int32_t>(more.size()));
+        return !real || store_->append(touched(to), dataOf(more), sizeOf(more));
       }
       case 4: {
-        if (static_cast<int32_t>(other.size()) > room) return true;
+        if (sizeOf(other) > room) return true;
         text += other;
         other.clear();
         return !real || store_->appendChain(touched(to), touched(from));
       }
       case 5: {
-        const int32_t offset = dice.below(static_cast<int32_t>(other.size()) + 1);
-        const int32_t count = test::streamLength(dice, std::min(static_cast<int32_t>(other.size()) - offset, room));
+        const int32_t offset = dice.below(sizeOf(other) + 1);
+        const int32_t count = test::streamLength(dice, std::min(sizeOf(other) - offset, room));
         text += other.substr(static_cast<size_t>(offset), static_cast<size_t>(count));
         return !real || store_->appendPart(touched(to), chainOf(from), offset, count);
       }
       default: {
         const bool all = dice.oneIn(4);
-        const auto size = static_cast<int32_t>(text.size());
+        const int32_t size = sizeOf(text);
         const int32_t count = all ? size : test::streamLength(dice, size);
         text.erase(0, static_cast<size_t>(count));
         if (real) store_->consume(touched(to), count);
@@ -238,8 +247,8 @@ void killAfter(Dice& dice, pid_t child, int32_t most) {
   CHECK(kill(child, SIGKILL) == 0, "kill");
   int status = 0;
   CHECK(waitpid(child, &status, 0) == child, "wait");
-  const bool well = (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  CHECK(well, "the child ended with %x", status);
+  const bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+  CHECK(is_killed || status == 0, "the child ended with %x", status);
 }
 
 // Real deaths, at any instruction: in a turn, and in the next owner's recovery.

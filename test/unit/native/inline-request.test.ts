@@ -84,7 +84,8 @@ function expected({ line, room }: Ask): { code: number; text: string } {
 const random = dice(t);
 const PIECES = [
   ' ', ' ', '\t', '\v', '\f', '\r', '"', '"', "'", "'", '\\', '\\"', "\\'", '\\\\', '\\n',
-  '\\x', '\\x4', '\\x41', '\\xfF', '\\xg0', '\\a\\b\\t\\r', 'a', 'key', '0', '\xff', '" ', "' ", ' "', " '",
+  '\\x', '\\x4', '\\x41', '\\xfF', '\\xg0', '\\a\\b\\t\\r', 'a', 'key', '0', '\xff',
+  '" ', "' ", ' "', " '",
 ] as const;
 
 function anyLine(): string {

@@ -1,6 +1,6 @@
 /**
- * The two RESP scanners, native/resp.h (all bytes at once) and native/push-scanner.h (as they come),
- * over generated messages, each in a block of exactly its size, and over broken ones.
+ * The two RESP scanners, native/resp.h (all bytes at once) and native/push-scanner.h (as they
+ * come), over generated messages, each in a block of exactly its size, and over broken ones.
  */
 import t from 'tap';
 import { CppProgram } from '../../support/cpp-program.js';
