@@ -88,8 +88,8 @@ t.test('late replies are dropped by position', async (t) => {
 });
 
 t.test('late replies of every form, in pieces', async (t) => {
-  const forms = ['+OK\r\n', ':1\r\n', '-ERR late\r\n', '$-1\r\n', '*-1\r\n', '*0\r\n', '$7\r\na value\r\n',
-    '*2\r\n$1\r\na\r\n*1\r\n:1\r\n'];
+  const forms = ['+OK\r\n', ':1\r\n', '-ERR late\r\n', '$-1\r\n', '*-1\r\n', '*0\r\n',
+    '$7\r\na value\r\n', '*2\r\n$1\r\na\r\n*1\r\n:1\r\n'];
   let form = '';
   const next: Received[] = [];
   const fake = await FakeBackend.start(t, (request) => {

@@ -25,7 +25,7 @@ const isEmpty = async (baton: Baton): Promise<boolean> =>
   await baton.metric('baton_lane_chunks') === 0;
 
 const isFull = async (baton: Baton): Promise<boolean> =>
-  await baton.metric('baton_lane_chunks') * 4096 > 50 * MIB; // of 64 MiB, with all that is not chunks
+  await baton.metric('baton_lane_chunks') * 4096 > 50 * MIB; // of 64 MiB
 
 t.test('a pool filled by replies that nobody reads', async (t) => {
   const baton = await Baton.start(t, {

@@ -186,6 +186,8 @@ export class Baton {
       ...[...this.#memory, this.pidFile, ...this.#sockets()].filter(existsSync),
     ];
     const { code, signal: died } = this.#exit!;
+    const damage = /^.*"lane_damaged".*$/m.exec(this.#output)?.[0];
+    if (damage !== undefined) throw new Error(`the lane's own check found: ${damage}`);
     if (code === 0 && left.length === 0 && kept === '') return;
     throw new Error(`Baton ended with ${died ?? code}, left [${left.join(', ')}] and ${kept}`
       + ` its log:\n${this.#output.slice(-4000)}`);
@@ -219,7 +221,7 @@ export class Baton {
     writeFileSync(this.confFile, this.#conf());
     const program = join(root, 'bin/baton');
     const child = spawnChild(program, ['-c', this.confFile, '-p', this.pidFile], {
-      cwd: this.directory, env: { ...process.env, ...this.options.environment },
+      cwd: this.directory, env: { ...process.env, BATON_CHECKS: '1', ...this.options.environment },
     });
     this.#child = child;
     const collect = (bytes: Buffer): void => { this.#output += bytes.toString(); };

@@ -49,7 +49,7 @@ export class Client {
 
   /** Writes bytes as they are; resolves when the kernel has taken them. */
   async send(bytes: Buffer | string): Promise<void> {
-    if (this.#isClosed) throw new Error(`sending on a closed connection; ${this.#state()}`);
+    if (this.#isClosed) throw new Error(`sending on a closed connection; ${this.describe()}`);
     await new Promise<void>((resolve) => { this.#socket.write(bytes, () => resolve()); });
   }
 
@@ -90,7 +90,7 @@ export class Client {
       if (this.#isClosed) return reject(this.#ended(count));
       const timer = setTimeout(() => {
         this.#waiter = null;
-        const error = new Error(`waited ${patienceMs} ms for ${count} replies; ${this.#state()}`);
+        const error = new Error(`waited ${patienceMs} ms for ${count} replies; ${this.describe()}`);
         reject(error);
       }, patienceMs);
       this.#waiter = {
@@ -115,7 +115,7 @@ export class Client {
     if (this.#isClosed) return;
     const promise = new Promise<void>((resolve) => { this.#onClosed.push(resolve); });
     await within('the connection to be closed', promise, patienceMs).catch((error: Error) => {
-      throw new Error(`${error.message}; ${this.#state()}`);
+      throw new Error(`${error.message}; ${this.describe()}`);
     });
   }
 
@@ -135,7 +135,9 @@ export class Client {
 
   /** Closes at once, by RST. */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    // libuv cannot reset a socket that is shutting down, and would then never let go of it
+    if (this.#socket.writableEnded || this.#socket.readableEnded) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   destroy(): void {
@@ -145,6 +147,14 @@ export class Client {
   /** This side's port: tells one client from another in logs and lists. */
   get localPort(): number {
     return this.#socket.localPort ?? 0;
+  }
+
+  /** What has come and was not taken, for failure messages. */
+  describe(): string {
+    const replies = this.#replies;
+    const last = replies.slice(-3).map((reply) => show(reply.raw)).join(' ');
+    return `received ${replies.length} whole replies ${last}, then ${show(this.#parser.rest)}`
+      + (this.#failure === null ? '' : `, and ${this.#failure.message}`);
   }
 
   #onData(bytes: Buffer): void {
@@ -171,13 +181,6 @@ export class Client {
   }
 
   #ended(count: number): Error {
-    return new Error(`closed while ${count} replies were awaited; ${this.#state()}`);
-  }
-
-  #state(): string {
-    const replies = this.#replies;
-    const last = replies.slice(-3).map((reply) => show(reply.raw)).join(' ');
-    return `received ${replies.length} whole replies ${last}, then ${show(this.#parser.rest)}`
-      + (this.#failure === null ? '' : `, and ${this.#failure.message}`);
+    return new Error(`closed while ${count} replies were awaited; ${this.describe()}`);
   }
 }

@@ -37,6 +37,7 @@ export class FakeBackend {
   readonly requests: Received[] = []; // all that reached the handler
   connects = 0;
   isDeaf = false; // accepts, and never reads
+  greeting = ''; // said to each new link before it asks, and then the link is closed
 
   private constructor(readonly port: number, public handler: Handler) {}
 
@@ -100,6 +101,7 @@ export class FakeBackend {
       for (const request of parser.push(bytes)) this.#take(link, request);
     });
     if (this.isDeaf) socket.pause();
+    if (this.greeting !== '') socket.end(this.greeting);
   }
 
   #take(link: Link, parsed: Reply): void {
