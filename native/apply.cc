@@ -19,7 +19,8 @@ class Applier {
     if (session_->state != kSessionStateOpen && session_->state != kSessionStateFinishing) return;
     if ((session_->flags & kSessionFlagQuit) != 0) return;  // behind QUIT nothing is carried out
     if (session_->stalled_on != 0) return stall(session_->stalled_on);  // behind one that stalled: keep the order
-    session_->active_us = lane_.head->now_us;
+    session_->active_us = lane_.head->now_us;  // told, not relied upon: no image
+    session_->last_command = descriptor.command;
     if (__builtin_expect(descriptor.plan > 0, 1)) return forward(descriptor.plan);
     if (descriptor.plan < 0) runProgram(lane_.region.operation + ~descriptor.plan);
   }

@@ -11,8 +11,6 @@ bool ChainStore::addNode(Chain& chain) {
   const int32_t fresh = nodes.take();
   if (fresh == 0) return false;
   nodes_[fresh].start = 0;
-  nodes_[fresh].owner = lane_ + 1;
-  nodes_[fresh].references = 0;
   if (chain.tail == 0) {
     chain.head = fresh;
     chain.start = 0;

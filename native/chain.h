@@ -43,10 +43,9 @@ class ChainStore {
  public:
   static constexpr int32_t kNodeBytes = kNodeChunks * kChunkBytes;
 
-  void attach(Node* nodes, uint8_t* chunks, int32_t lane) {
+  void attach(Node* nodes, uint8_t* chunks) {
     nodes_ = nodes;
     chunks_ = chunks;
-    lane_ = lane;
   }
 
   UnitPool nodes;
@@ -147,7 +146,6 @@ class ChainStore {
 
   Node* nodes_ = nullptr;
   uint8_t* chunks_ = nullptr;
-  int32_t lane_ = 0;
 };
 
 }  // namespace baton

@@ -12,7 +12,7 @@ class CommandNames {
  public:
   static constexpr int32_t kNameMax = 24;
 
-  // What framing does beside finding the end, packed by src/protocol (see laneCommands in binding.ts):
+  // What framing does beside finding the end, packed by commandShapes() in src/proxy/dispatch.ts:
   // bit 0: list the arguments; bits 8-15: first key; bits 16-23: step between keys, 0 = do not hash.
   struct Shape {
     bool list_arguments;
@@ -26,8 +26,12 @@ class CommandNames {
   int32_t find(const uint8_t* name, int32_t length) const {
     if (length < 1 || length > kNameMax) return -1;
     uint64_t words[3] = {0, 0, 0};
-    memcpy(words, name, static_cast<size_t>(length));
-    for (uint64_t& word : words) word = lowerCase(word);
+    if (length <= 8) {
+      words[0] = lowerCase(loadShort(name, length));
+    } else {
+      memcpy(words, name, static_cast<size_t>(length));
+      for (uint64_t& word : words) word = lowerCase(word);
+    }
     for (uint32_t at = slotOf(words, length);; at = (at + 1) & kMask) {
       const Entry& entry = table_[at];
       if (entry.length == 0) return -1;
@@ -46,6 +50,20 @@ class CommandNames {
     int32_t length;
     int32_t number;
   };
+
+  // One to eight bytes as a word, without reading beyond them and without a call: two loads that overlap.
+  static uint64_t loadShort(const uint8_t* bytes, int32_t length) {
+    if (length >= 4) {
+      uint32_t low, high;
+      memcpy(&low, bytes, 4);
+      memcpy(&high, bytes + length - 4, 4);
+      return low | static_cast<uint64_t>(high) << 8 * (length - 4);
+    }
+    uint64_t word = bytes[0];
+    if (length > 1) word |= static_cast<uint64_t>(bytes[1]) << 8;
+    if (length > 2) word |= static_cast<uint64_t>(bytes[2]) << 16;
+    return word;
+  }
 
   // Eight bytes at once: letters A-Z become small, everything else stays.
   static uint64_t lowerCase(uint64_t word) {

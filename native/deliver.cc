@@ -151,6 +151,7 @@ void Lane::countReply(Link& link, const Request& request, const uint8_t* bytes, 
     if (isServerFailure(bytes, count)) {
       counted.failures += 1;
       counted.failures_total += 1;
+      if (head->descriptors < sizes.descriptors / 2) describe(kDescriptorKindServerFailing, numberOf(link));
       return;
     }
   }

@@ -66,7 +66,7 @@ void attachPool(const Napi::Float64Array& bases, int32_t number) {
   const auto chunk_base = static_cast<uint64_t>(lane.superblock->chunk_base);
   lane.chains.nodes.attach(kUnitClassNode, batches, node_batches, node_base, sizeof(Node), number, lane.superblock);
   lane.chains.chunks.attach(kUnitClassChunk, batches + node_batches, chunk_batches, chunk_base, kChunkBytes, number, lane.superblock);
-  lane.chains.attach(segment.at<Node>(node_base), segment.at<uint8_t>(chunk_base), number);
+  lane.chains.attach(segment.at<Node>(node_base), segment.at<uint8_t>(chunk_base));
 }
 
 Napi::Value laneAttach(const Napi::CallbackInfo& info) {
@@ -225,6 +225,7 @@ Napi::Value sessionRead(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value laneCheck(const Napi::CallbackInfo& info) {
+  lane.seal();  // check() speaks of sealed turns
   const std::vector<std::string> found = lane.check();
   auto list = Napi::Array::New(info.Env(), found.size());
   for (size_t i = 0; i < found.size(); ++i) list.Set(static_cast<uint32_t>(i), Napi::String::New(info.Env(), found[i]));

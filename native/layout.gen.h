@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 1089042096;
+inline constexpr int32_t kSchemaHash = -77656202;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -91,6 +91,7 @@ enum DescriptorKind_ : int32_t {
   kDescriptorKindSessionClosed,
   kDescriptorKindAcceptFailed,
   kDescriptorKindClientRefused,
+  kDescriptorKindServerFailing,
   kDescriptorKindProtocolError,
 };
 
@@ -203,7 +204,7 @@ static_assert(sizeof(Directory) == 96);
 
 // One row per lane: who runs it and how far it is.
 struct alignas(8) LaneRow {
-  int32_t owner;  // pid of the worker that owns the lane, 0 = nobody; changed by compare and swap only
+  int32_t owner;  // pid of the worker that owns the lane, 0 = nobody; written by that worker, cleared by the master
   int32_t epoch;  // bumped at each change of owner
   int32_t state;  // LaneState
   int32_t route_generation;  // the routes this lane uses; writer: the owner, at a turn's end
@@ -245,9 +246,10 @@ struct alignas(8) Pool {
   int32_t backends;  // how many
   int32_t route_base;  // first word of this pool's two route generations in the route region
   int32_t route_words;  // words of one generation
+  int32_t keepalive;  // 1: links are probed when idle (tcpkeepalive)
   double output_limit;  // bytes queued to one client before it is closed
   double link_queue_limit;  // bytes queued to one link before its clients are no longer read
-  uint8_t spare_[184];
+  uint8_t spare_[176];
 };
 static_assert(offsetof(Pool, hash) == 0);
 static_assert(offsetof(Pool, tag_open) == 4);
@@ -263,8 +265,9 @@ static_assert(offsetof(Pool, first_backend) == 40);
 static_assert(offsetof(Pool, backends) == 44);
 static_assert(offsetof(Pool, route_base) == 48);
 static_assert(offsetof(Pool, route_words) == 52);
-static_assert(offsetof(Pool, output_limit) == 56);
-static_assert(offsetof(Pool, link_queue_limit) == 64);
+static_assert(offsetof(Pool, keepalive) == 56);
+static_assert(offsetof(Pool, output_limit) == 64);
+static_assert(offsetof(Pool, link_queue_limit) == 72);
 static_assert(sizeof(Pool) == 256);
 
 // One Redis server. Written by the master.
@@ -292,19 +295,13 @@ struct alignas(8) Node {
   int32_t next;  // next node of the chain; nothing beyond its tail
   int32_t start;  // first byte used, unless it is a head
   int32_t end;  // bytes used up to here, unless it is a tail
-  int32_t chunks;  // chunks strung here; for a tail: derived from its end
-  int32_t owner;  // lane + 1, 0 = free
-  int32_t references;  // fan-out only, else 0
   int32_t chunk[24];  // rows of chunk
-  uint8_t spare_[8];
+  uint8_t spare_[20];
 };
 static_assert(offsetof(Node, next) == 0);
 static_assert(offsetof(Node, start) == 4);
 static_assert(offsetof(Node, end) == 8);
-static_assert(offsetof(Node, chunks) == 12);
-static_assert(offsetof(Node, owner) == 16);
-static_assert(offsetof(Node, references) == 20);
-static_assert(offsetof(Node, chunk) == 24);
+static_assert(offsetof(Node, chunk) == 12);
 static_assert(sizeof(Node) == 128);
 
 // 64 units of one class: the grain in which lanes take nodes and chunks.
@@ -326,7 +323,6 @@ struct alignas(8) LaneHead {
   int32_t decided;  // descriptors TypeScript has written a plan for; C++ applies up to here
   int32_t applied;  // descriptors C++ has applied
   int32_t operations;  // words used in operation; writer: TypeScript
-  int32_t scratch_used;  // bytes used in scratch; writer: TypeScript
   int32_t arena_used;  // bytes used in the arena
   int32_t receipts;  // receipts of this turn
   int32_t leave;  // 1: return to libuv; writer: C++
@@ -339,10 +335,9 @@ struct alignas(8) LaneHead {
   int32_t links_open;  // links now
   int32_t nodes_used;  // nodes the lane holds
   int32_t chunks_used;  // chunks the lane holds
-  int32_t draining;  // 1: no new sessions; idle ones are closed
   double next_client_id;  // CLIENT ID of the next session
   double now_us;  // CLOCK_MONOTONIC at the turn's start, µs
-  uint8_t spare_[160];
+  uint8_t spare_[168];
 };
 static_assert(offsetof(LaneHead, journal_used) == 0);
 static_assert(offsetof(LaneHead, turn) == 4);
@@ -350,22 +345,20 @@ static_assert(offsetof(LaneHead, descriptors) == 8);
 static_assert(offsetof(LaneHead, decided) == 12);
 static_assert(offsetof(LaneHead, applied) == 16);
 static_assert(offsetof(LaneHead, operations) == 20);
-static_assert(offsetof(LaneHead, scratch_used) == 24);
-static_assert(offsetof(LaneHead, arena_used) == 28);
-static_assert(offsetof(LaneHead, receipts) == 32);
-static_assert(offsetof(LaneHead, leave) == 36);
-static_assert(offsetof(LaneHead, session_top) == 40);
-static_assert(offsetof(LaneHead, link_top) == 44);
-static_assert(offsetof(LaneHead, request_top) == 48);
-static_assert(offsetof(LaneHead, sessions_open) == 52);
-static_assert(offsetof(LaneHead, requests_open) == 56);
-static_assert(offsetof(LaneHead, arguments) == 60);
-static_assert(offsetof(LaneHead, links_open) == 64);
-static_assert(offsetof(LaneHead, nodes_used) == 68);
-static_assert(offsetof(LaneHead, chunks_used) == 72);
-static_assert(offsetof(LaneHead, draining) == 76);
-static_assert(offsetof(LaneHead, next_client_id) == 80);
-static_assert(offsetof(LaneHead, now_us) == 88);
+static_assert(offsetof(LaneHead, arena_used) == 24);
+static_assert(offsetof(LaneHead, receipts) == 28);
+static_assert(offsetof(LaneHead, leave) == 32);
+static_assert(offsetof(LaneHead, session_top) == 36);
+static_assert(offsetof(LaneHead, link_top) == 40);
+static_assert(offsetof(LaneHead, request_top) == 44);
+static_assert(offsetof(LaneHead, sessions_open) == 48);
+static_assert(offsetof(LaneHead, requests_open) == 52);
+static_assert(offsetof(LaneHead, arguments) == 56);
+static_assert(offsetof(LaneHead, links_open) == 60);
+static_assert(offsetof(LaneHead, nodes_used) == 64);
+static_assert(offsetof(LaneHead, chunks_used) == 68);
+static_assert(offsetof(LaneHead, next_client_id) == 72);
+static_assert(offsetof(LaneHead, now_us) == 80);
 static_assert(sizeof(LaneHead) == 256);
 
 // One downstream connection. Row number = epoll id.
@@ -403,7 +396,8 @@ struct alignas(8) Session {
   double opened_us;  // monotonic
   double active_us;  // monotonic time of the last request
   double client_id;  // CLIENT ID, unique per instance
-  uint8_t spare_[32];
+  int32_t last_command;  // id in the command table, -1 = none
+  uint8_t spare_[28];
 };
 static_assert(offsetof(Session, imaged) == 0);
 static_assert(offsetof(Session, state) == 4);
@@ -438,6 +432,7 @@ static_assert(offsetof(Session, cookie) == 128);
 static_assert(offsetof(Session, opened_us) == 136);
 static_assert(offsetof(Session, active_us) == 144);
 static_assert(offsetof(Session, client_id) == 152);
+static_assert(offsetof(Session, last_command) == 160);
 static_assert(sizeof(Session) == 192);
 
 // What clients say of themselves; same row as session.
@@ -448,13 +443,12 @@ struct alignas(8) SessionInfo {
   int32_t lib_ver_bytes;  // length of lib_ver
   int32_t peer_port;  // TCP port, 0 for a unix socket
   int32_t db;  // selected database
-  int32_t last_command;  // id in the command table
   int32_t family;  // 4, 6 or 1 (unix)
   uint8_t peer[16];  // address bytes, network order
   uint8_t name[96];  // CLIENT SETNAME
   uint8_t lib_name[48];  // CLIENT SETINFO LIB-NAME
   uint8_t lib_ver[32];  // CLIENT SETINFO LIB-VER
-  uint8_t spare_[32];
+  uint8_t spare_[36];
 };
 static_assert(offsetof(SessionInfo, imaged) == 0);
 static_assert(offsetof(SessionInfo, name_bytes) == 4);
@@ -462,12 +456,11 @@ static_assert(offsetof(SessionInfo, lib_name_bytes) == 8);
 static_assert(offsetof(SessionInfo, lib_ver_bytes) == 12);
 static_assert(offsetof(SessionInfo, peer_port) == 16);
 static_assert(offsetof(SessionInfo, db) == 20);
-static_assert(offsetof(SessionInfo, last_command) == 24);
-static_assert(offsetof(SessionInfo, family) == 28);
-static_assert(offsetof(SessionInfo, peer) == 32);
-static_assert(offsetof(SessionInfo, name) == 48);
-static_assert(offsetof(SessionInfo, lib_name) == 144);
-static_assert(offsetof(SessionInfo, lib_ver) == 192);
+static_assert(offsetof(SessionInfo, family) == 24);
+static_assert(offsetof(SessionInfo, peer) == 28);
+static_assert(offsetof(SessionInfo, name) == 44);
+static_assert(offsetof(SessionInfo, lib_name) == 140);
+static_assert(offsetof(SessionInfo, lib_ver) == 188);
 static_assert(sizeof(SessionInfo) == 256);
 
 // One upstream connection. epoll id = row number + 2^30.
@@ -554,22 +547,22 @@ struct alignas(8) Request {
   int32_t link_next;  // next request of the link; nothing beyond its tail
   int32_t command;  // id in the command table
   int32_t flags;  // RequestFlag bits
-  int32_t parent;  // split: the whole of which this is a part
-  int32_t parts;  // split parent: parts without a reply
-  int32_t merge;  // split parent: MergeKind
-  int32_t part;  // split part: its number
-  int32_t first_part;  // split parent: newest part; parts are strung by session_next
   int32_t bytes;  // length as sent upstream
+  int32_t near_bytes;  // length of a reply held in the arena or inline, 0 = it is in the held chain
+  int32_t parent;  // split: the whole of which this is a part
+  int32_t first_part;  // split parent: newest part; parts are strung by session_next
+  double arrived_us;  // monotonic; the deadline counts from here
+  uint64_t link_end;  // stream offset of the link after the request's last byte
   int32_t held_head;  // first node, 0 = empty
   int32_t held_tail;  // last node
   int32_t held_start;  // first unread byte in the head node
   int32_t held_end;  // bytes used in the tail node
   int32_t held_bytes;  // bytes in the chain
   int32_t near_offset;  // arena offset of a reply held within this turn, -1 = in inline
-  int32_t near_bytes;  // length of a reply held in the arena or inline, 0 = it is in the held chain
+  int32_t parts;  // split parent: parts without a reply
+  int32_t merge;  // split parent: MergeKind
+  int32_t part;  // split part: its number
   int32_t keys;  // split parent: keys; its held chain is then two bytes a key, the part that has it
-  double arrived_us;  // monotonic; the deadline counts from here
-  uint64_t link_end;  // stream offset of the link after the request's last byte
   uint8_t inline_[16];  // a short reply held over the turn's end
   uint8_t spare_[8];
 };
@@ -581,22 +574,22 @@ static_assert(offsetof(Request, link) == 16);
 static_assert(offsetof(Request, link_next) == 20);
 static_assert(offsetof(Request, command) == 24);
 static_assert(offsetof(Request, flags) == 28);
-static_assert(offsetof(Request, parent) == 32);
-static_assert(offsetof(Request, parts) == 36);
-static_assert(offsetof(Request, merge) == 40);
-static_assert(offsetof(Request, part) == 44);
-static_assert(offsetof(Request, first_part) == 48);
-static_assert(offsetof(Request, bytes) == 52);
-static_assert(offsetof(Request, held_head) == 56);
-static_assert(offsetof(Request, held_tail) == 60);
-static_assert(offsetof(Request, held_start) == 64);
-static_assert(offsetof(Request, held_end) == 68);
-static_assert(offsetof(Request, held_bytes) == 72);
-static_assert(offsetof(Request, near_offset) == 76);
-static_assert(offsetof(Request, near_bytes) == 80);
-static_assert(offsetof(Request, keys) == 84);
-static_assert(offsetof(Request, arrived_us) == 88);
-static_assert(offsetof(Request, link_end) == 96);
+static_assert(offsetof(Request, bytes) == 32);
+static_assert(offsetof(Request, near_bytes) == 36);
+static_assert(offsetof(Request, parent) == 40);
+static_assert(offsetof(Request, first_part) == 44);
+static_assert(offsetof(Request, arrived_us) == 48);
+static_assert(offsetof(Request, link_end) == 56);
+static_assert(offsetof(Request, held_head) == 64);
+static_assert(offsetof(Request, held_tail) == 68);
+static_assert(offsetof(Request, held_start) == 72);
+static_assert(offsetof(Request, held_end) == 76);
+static_assert(offsetof(Request, held_bytes) == 80);
+static_assert(offsetof(Request, near_offset) == 84);
+static_assert(offsetof(Request, parts) == 88);
+static_assert(offsetof(Request, merge) == 92);
+static_assert(offsetof(Request, part) == 96);
+static_assert(offsetof(Request, keys) == 100);
 static_assert(offsetof(Request, inline_) == 104);
 static_assert(sizeof(Request) == 128);
 
@@ -606,7 +599,6 @@ struct alignas(8) Descriptor {
   int32_t row;  // session or link
   int32_t plan;  // written by TypeScript: > 0 link to forward to, < 0 ~index of an operation program
   int32_t command;  // id in the command table, -1 = unknown; events: a code
-  int32_t mode;  // session's mode as of framing
   int32_t hash;  // hash of the first key
   int32_t argc;  // arguments, name included
   int32_t offset;  // arena offset of the request's bytes; chained requests: -1, they are in the session's in chain
@@ -615,39 +607,39 @@ struct alignas(8) Descriptor {
   int32_t pool;  // row of the session's pool
   int32_t receipt;  // the receipt this came from
   int32_t start;  // where the request begins within that receipt (inline requests are rewritten elsewhere)
-  uint8_t spare_[12];
 };
 static_assert(offsetof(Descriptor, kind) == 0);
 static_assert(offsetof(Descriptor, row) == 4);
 static_assert(offsetof(Descriptor, plan) == 8);
 static_assert(offsetof(Descriptor, command) == 12);
-static_assert(offsetof(Descriptor, mode) == 16);
-static_assert(offsetof(Descriptor, hash) == 20);
-static_assert(offsetof(Descriptor, argc) == 24);
-static_assert(offsetof(Descriptor, offset) == 28);
-static_assert(offsetof(Descriptor, bytes) == 32);
-static_assert(offsetof(Descriptor, arguments) == 36);
-static_assert(offsetof(Descriptor, pool) == 40);
-static_assert(offsetof(Descriptor, receipt) == 44);
-static_assert(offsetof(Descriptor, start) == 48);
-static_assert(sizeof(Descriptor) == 64);
+static_assert(offsetof(Descriptor, hash) == 16);
+static_assert(offsetof(Descriptor, argc) == 20);
+static_assert(offsetof(Descriptor, offset) == 24);
+static_assert(offsetof(Descriptor, bytes) == 28);
+static_assert(offsetof(Descriptor, arguments) == 32);
+static_assert(offsetof(Descriptor, pool) == 36);
+static_assert(offsetof(Descriptor, receipt) == 40);
+static_assert(offsetof(Descriptor, start) == 44);
+static_assert(sizeof(Descriptor) == 48);
 
 // One receive of this turn, published before the syscall.
 struct alignas(8) Receipt {
   int32_t row;  // epoll id
+  int32_t turn;  // the turn in which it is true; another's is left over
   int32_t offset;  // arena offset where kept and received bytes begin
   int32_t kept;  // bytes copied from the in chain
   int32_t room;  // bytes the kernel may write behind them
   int32_t got;  // bytes received; -1 until known
   int32_t used;  // bytes (kept + got) that whole requests have consumed
-  uint8_t spare_[8];
+  uint8_t spare_[4];
 };
 static_assert(offsetof(Receipt, row) == 0);
-static_assert(offsetof(Receipt, offset) == 4);
-static_assert(offsetof(Receipt, kept) == 8);
-static_assert(offsetof(Receipt, room) == 12);
-static_assert(offsetof(Receipt, got) == 16);
-static_assert(offsetof(Receipt, used) == 20);
+static_assert(offsetof(Receipt, turn) == 4);
+static_assert(offsetof(Receipt, offset) == 8);
+static_assert(offsetof(Receipt, kept) == 12);
+static_assert(offsetof(Receipt, room) == 16);
+static_assert(offsetof(Receipt, got) == 20);
+static_assert(offsetof(Receipt, used) == 24);
 static_assert(sizeof(Receipt) == 32);
 
 // Counts of the lane as a whole.

@@ -1,5 +1,5 @@
 // The life of a link, from connect to loss. When to connect, what to say first and when to give up is
-// decided in src/proxy/link.ts; here is how.
+// decided in src/proxy/link-set.ts; here is how.
 //
 // Stream offsets: the handshake goes before offset 0, requests are counted from there:
 //
@@ -60,7 +60,8 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   const int one = 1;
   if (!unix_socket) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one);  // urgent data must be counted like any other
+    if (pools[links[number].pool].keepalive != 0) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   }
   if (connect(fd, reinterpret_cast<sockaddr*>(&to), length) != 0 && errno != EINPROGRESS) {
     const int error = errno;

@@ -63,7 +63,7 @@ void Loop::enter() {
     Napi::HandleScope scope(env);
     run_.MakeCallback(env.Global(), {}, *context_);
     if (env.IsExceptionPending()) {
-      // An error thrown while deciding is our bug: the worker dies, another takes the lane over.
+      // An error thrown while deciding is our bug: the worker dies and another takes its place.
       napi_fatal_exception(env, env.GetAndClearPendingException().Value());
     }
   }

@@ -33,7 +33,7 @@ uint32_t routeHash(const Pool& pool, const uint8_t* key, int32_t count) {
 Receipt* Lane::openReceipt(int32_t id, int32_t kept, int32_t room) {
   if (head->receipts == sizes.receipts || head->arena_used + kept + room + kHeaderMax > sizes.arena_bytes) return nullptr;
   Receipt& receipt = receipts[head->receipts];
-  receipt = {id, head->arena_used, kept, room, -1, 0, {}};
+  receipt = {id, head->turn, head->arena_used, kept, room, -1, 0, {}};
   storeBarrier();
   ++head->receipts;
   return &receipt;
@@ -96,11 +96,9 @@ void Lane::readSession(int32_t number, bool from_socket) {
 // A large request goes on when others have given memory back; until then TCP holds its client up.
 void Lane::waitForMemory(Session& session) {
   const int32_t number = numberOf(session);
-  if ((session.flags & kSessionFlagMuted) == 0) {
-    journal.touch(session).flags |= kSessionFlagMuted;
-    sessionInterest(number);
-  }
-  session.flags |= kSessionFlagBacklog;
+  const bool was_muted = (session.flags & kSessionFlagMuted) != 0;
+  journal.touch(session).flags |= kSessionFlagMuted | kSessionFlagBacklog;
+  if (!was_muted) sessionInterest(number);
   ++counter->pool_full;
   starved_.push_back(number);
 }
@@ -180,7 +178,6 @@ void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start, co
   descriptor.row = numberOf(session);
   descriptor.plan = 0;
   descriptor.command = command;
-  descriptor.mode = session.mode;
   descriptor.argc = view.argc;
   descriptor.offset = offset;
   descriptor.bytes = view.bytes;
@@ -190,7 +187,8 @@ void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start, co
   descriptor.start = start;
   int32_t rows = 1;
   if (command >= 0 && !names.shape(command).list_arguments) {
-    descriptor.hash = static_cast<int32_t>(routeHash(pool, view.key, view.key_bytes));
+    // One server gets everything, whatever the hash.
+    descriptor.hash = pool.backends > 1 ? static_cast<int32_t>(routeHash(pool, view.key, view.key_bytes)) : 0;
   } else {
     const CommandNames::Shape none = {true, 0, 0};
     listArguments(descriptor, region.arena + offset, command >= 0 ? names.shape(command) : none, pool);
@@ -273,7 +271,6 @@ void Lane::describeWhole(Session& session, Receipt& receipt) {
   const bool crowded = head->arguments > 0 && session.whole_bytes > kArgumentReserve;
   if (crowded || !mayFrame(session, pool, 0)) return;
   Descriptor& descriptor = describe(kDescriptorKindRequest, numberOf(session));
-  descriptor.mode = session.mode;
   descriptor.bytes = session.whole_bytes;
   descriptor.pool = session.pool;
   descriptor.receipt = static_cast<int32_t>(&receipt - receipts);
@@ -333,7 +330,7 @@ void Lane::resume(int32_t number) {
   again_.push_back(number);
 }
 
-// Moves each receipt's unframed rest to its in chain; the arena is free after that.
+// Moves each receipt's unframed rest to its in chain; the arena is free when that is committed.
 void Lane::keepRests() {
   for (int32_t i = 0; i < head->receipts; ++i) {
     Receipt& receipt = receipts[i];
@@ -364,10 +361,6 @@ void Lane::keepRests() {
       starved_.push_back(receipt.row);
     }
   }
-  head->receipts = 0;
-  head->arena_used = 0;
-  head->arguments = 0;
-  reserved_rows_ = 0;
 }
 
 }  // namespace baton

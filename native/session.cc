@@ -112,13 +112,13 @@ void Lane::openSession(int fd, int32_t listener, const sockaddr_storage& address
   session.flags = listeners[static_cast<size_t>(listener)].unix_socket ? kSessionFlagUnix : 0;
   session.cookie = cookieOf(placed);
   session.opened_us = session.active_us = head->now_us;
+  session.last_command = -1;
   session.client_id = head->next_client_id;
   head->next_client_id += kLanesMax;  // ids of lanes interleave
   SessionInfo& info = journal.touch(infos[number]);
   const int32_t info_imaged = info.imaged;
   info = {};
   info.imaged = info_imaged;
-  info.last_command = -1;
   notePeer(info, address);
   storeBarrier();
   session.state = kSessionStateOpen;

@@ -14,13 +14,14 @@ void Lane::seal() {
   counter->turns += 1;
   chains.nodes.settle();
   chains.chunks.settle();
+  for (const int32_t number : freed_requests_) requests[number].state = kRequestStateFree;
   free_requests_.insert(free_requests_.end(), freed_requests_.begin(), freed_requests_.end());
   freed_requests_.clear();
   free_sessions_.insert(free_sessions_.end(), closed_.begin(), closed_.end());
   closed_.clear();
+  head->receipts = head->arena_used = head->arguments = 0;
   head->descriptors = head->decided = head->applied = 0;
-  head->operations = 0;
-  head->scratch_used = 0;
+  reserved_rows_ = 0;
   head->nodes_used = chains.nodes.used();
   head->chunks_used = chains.chunks.used();
   row->turns = (row->turns + 1) & 0x7fffffff;

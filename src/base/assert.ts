@@ -1,6 +1,6 @@
 /**
  * Our own assert: always on, constant messages only, so that it costs a compare on the hot path.
- * A failed assertion is our bug; the worker dies and its lane is taken over (DESIGN: failure policy).
+ * A failed assertion is our bug: the worker dies and another takes its place, rather than a wrong answer.
  */
 export function assert(condition: boolean, truthThatShouldHold: string): asserts condition {
   if (!condition) fail(truthThatShouldHold);

@@ -57,6 +57,7 @@ function writePool(
   words[at + Pool.Backends] = pool.servers.length;
   words[at + Pool.RouteBase] = routeWord;
   words[at + Pool.RouteWords] = routeWordsOf(pool);
+  words[at + Pool.Keepalive] = pool.tcpkeepalive ? 1 : 0;
   doubles[at / 2 + Pool.OutputLimit] = pool.clientOutputLimitBytes;
   doubles[at / 2 + Pool.LinkQueueLimit] = pool.linkQueueLimitBytes;
 }

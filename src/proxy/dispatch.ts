@@ -229,6 +229,7 @@ export class Dispatch {
     switch (words[at + Descriptor.Kind] as DescriptorKind) {
       case DescriptorKind.LinkUp: return this.links.onUp(row);
       case DescriptorKind.LinkLost: return this.links.onLost(row, code);
+      case DescriptorKind.ServerFailing: return this.links.onFailingReply(row);
       case DescriptorKind.LinkReply: {
         const begin = this.view.arena + words[at + Descriptor.Offset]!;
         return this.links.onReply(row, this.view.bytes.subarray(begin, begin + words[at + Descriptor.Bytes]!));

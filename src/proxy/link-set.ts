@@ -207,6 +207,15 @@ export class LinkSet {
   #countFailure(link: LinkFacts): void {
     this.view.countBackend(link.backend, BackendCounter.Failures);
     this.view.countBackend(link.backend, BackendCounter.FailuresTotal);
+    this.#judge(link);
+  }
+
+  /** A reply that counts as a failure has come; C++ has counted it. */
+  onFailingReply(row: number): void {
+    this.#judge(this.#facts[row]!);
+  }
+
+  #judge(link: LinkFacts): void {
     const at = this.view.backendCounter + link.backend * BackendCounter.RowDoubles + BackendCounter.Failures;
     if (link.pool.autoEjectHosts && this.view.doubles[at]! >= link.pool.serverFailureLimit) this.events.onFailing();
   }

@@ -43,7 +43,7 @@ export class SessionDesk {
     const pool = this.poolOf(this.#word(row, Session.Pool));
     const flags = this.#word(row, Session.Flags);
     const nowUs = this.view.doubles[this.view.head / 2 + LaneHead.NowUs]!;
-    const lastCommand = this.#info(row, SessionInfo.LastCommand);
+    const lastCommand = this.#word(row, Session.LastCommand);
     const isUnix = (flags & SessionFlag.Unix) !== 0;
     return {
       id: this.#double(row, Session.ClientId),

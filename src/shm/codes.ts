@@ -58,6 +58,7 @@ export const enum DescriptorKind {
   SessionClosed, // row = session, command = CloseReason; only the reasons worth a log line
   AcceptFailed, // command = errno
   ClientRefused, // a pool's client limit; row = pool
+  ServerFailing, // row = link: a reply that counts as a failure (-LOADING and the like)
   ProtocolError, // row = session, command = ScanError; the plan answers it and closes
 }
 

@@ -51,7 +51,7 @@ export const directory = table('directory', 'instance', 96, 'One row per column 
 ]);
 
 export const lane = table('lane', 'instance', 128, 'One row per lane: who runs it and how far it is.', [
-  ['owner', 'i32', 'pid of the worker that owns the lane, 0 = nobody; changed by compare and swap only'],
+  ['owner', 'i32', 'pid of the worker that owns the lane, 0 = nobody; written by that worker, cleared by the master'],
   ['epoch', 'i32', 'bumped at each change of owner'],
   ['state', 'i32', 'LaneState'],
   ['route_generation', 'i32', 'the routes this lane uses; writer: the owner, at a turn\'s end'],
@@ -79,6 +79,7 @@ export const pool = table('pool', 'instance', 256, 'What a listen address serves
   ['backends', 'i32', 'how many'],
   ['route_base', 'i32', 'first word of this pool\'s two route generations in the route region'],
   ['route_words', 'i32', 'words of one generation'],
+  ['keepalive', 'i32', '1: links are probed when idle (tcpkeepalive)'],
   ['output_limit', 'f64', 'bytes queued to one client before it is closed'],
   ['link_queue_limit', 'f64', 'bytes queued to one link before its clients are no longer read'],
 ]);
@@ -100,7 +101,6 @@ export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit wo
   ['decided', 'i32', 'descriptors TypeScript has written a plan for; C++ applies up to here'],
   ['applied', 'i32', 'descriptors C++ has applied'],
   ['operations', 'i32', 'words used in operation; writer: TypeScript'],
-  ['scratch_used', 'i32', 'bytes used in scratch; writer: TypeScript'],
   ['arena_used', 'i32', 'bytes used in the arena'],
   ['receipts', 'i32', 'receipts of this turn'],
   ['leave', 'i32', '1: return to libuv; writer: C++'],
@@ -113,7 +113,6 @@ export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit wo
   ['links_open', 'i32', 'links now'],
   ['nodes_used', 'i32', 'nodes the lane holds'],
   ['chunks_used', 'i32', 'chunks the lane holds'],
-  ['draining', 'i32', '1: no new sessions; idle ones are closed'],
   ['next_client_id', 'f64', 'CLIENT ID of the next session'],
   ['now_us', 'f64', 'CLOCK_MONOTONIC at the turn\'s start, µs'],
 ]);
@@ -152,6 +151,7 @@ export const session = table('session', 'lane', 192, 'One downstream connection.
   ['opened_us', 'f64', 'monotonic'],
   ['active_us', 'f64', 'monotonic time of the last request'],
   ['client_id', 'f64', 'CLIENT ID, unique per instance'],
+  ['last_command', 'i32', 'id in the command table, -1 = none'],
 ]);
 
 export const sessionInfo = table('session_info', 'lane', 256, 'What clients say of themselves; same row as session.', [
@@ -161,7 +161,6 @@ export const sessionInfo = table('session_info', 'lane', 256, 'What clients say 
   ['lib_ver_bytes', 'i32', 'length of lib_ver'],
   ['peer_port', 'i32', 'TCP port, 0 for a unix socket'],
   ['db', 'i32', 'selected database'],
-  ['last_command', 'i32', 'id in the command table'],
   ['family', 'i32', '4, 6 or 1 (unix)'],
   ['peer', 'u8', 'address bytes, network order', 16],
   ['name', 'u8', 'CLIENT SETNAME', 96],
@@ -198,6 +197,7 @@ export const link = table('link', 'lane', 256, 'One upstream connection. epoll i
   ['received_us', 'f64', 'monotonic time of the last byte'],
 ]);
 
+/** The first 64 bytes are all that a request touches whose reply comes in its turn. */
 export const request = table('request', 'lane', 128, 'One request: who asked, where it went, what is owed.', [
   ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
   ['state', 'i32', 'RequestState'],
@@ -207,27 +207,26 @@ export const request = table('request', 'lane', 128, 'One request: who asked, wh
   ['link_next', 'i32', 'next request of the link; nothing beyond its tail'],
   ['command', 'i32', 'id in the command table'],
   ['flags', 'i32', 'RequestFlag bits'],
+  ['bytes', 'i32', 'length as sent upstream'],
+  ['near_bytes', 'i32', 'length of a reply held in the arena or inline, 0 = it is in the held chain'],
   ['parent', 'i32', 'split: the whole of which this is a part'],
+  ['first_part', 'i32', 'split parent: newest part; parts are strung by session_next'],
+  ['arrived_us', 'f64', 'monotonic; the deadline counts from here'],
+  ['link_end', 'u64', 'stream offset of the link after the request\'s last byte'],
+  ...chain('held'),
+  ['near_offset', 'i32', 'arena offset of a reply held within this turn, -1 = in inline'],
   ['parts', 'i32', 'split parent: parts without a reply'],
   ['merge', 'i32', 'split parent: MergeKind'],
   ['part', 'i32', 'split part: its number'],
-  ['first_part', 'i32', 'split parent: newest part; parts are strung by session_next'],
-  ['bytes', 'i32', 'length as sent upstream'],
-  ...chain('held'),
-  ['near_offset', 'i32', 'arena offset of a reply held within this turn, -1 = in inline'],
-  ['near_bytes', 'i32', 'length of a reply held in the arena or inline, 0 = it is in the held chain'],
   ['keys', 'i32', 'split parent: keys; its held chain is then two bytes a key, the part that has it'],
-  ['arrived_us', 'f64', 'monotonic; the deadline counts from here'],
-  ['link_end', 'u64', 'stream offset of the link after the request\'s last byte'],
   ['inline', 'u8', 'a short reply held over the turn\'s end', 16],
 ]);
 
-export const descriptor = table('descriptor', 'lane', 64, 'What C++ tells TypeScript: one per framed request or event.', [
+export const descriptor = table('descriptor', 'lane', 48, 'What C++ tells TypeScript: one per framed request or event.', [
   ['kind', 'i32', 'DescriptorKind'],
   ['row', 'i32', 'session or link'],
   ['plan', 'i32', 'written by TypeScript: > 0 link to forward to, < 0 ~index of an operation program'],
   ['command', 'i32', 'id in the command table, -1 = unknown; events: a code'],
-  ['mode', 'i32', 'session\'s mode as of framing'],
   ['hash', 'i32', 'hash of the first key'],
   ['argc', 'i32', 'arguments, name included'],
   ['offset', 'i32', 'arena offset of the request\'s bytes; chained requests: -1, they are in the session\'s in chain'],
@@ -240,6 +239,7 @@ export const descriptor = table('descriptor', 'lane', 64, 'What C++ tells TypeSc
 
 export const receipt = table('receipt', 'lane', 32, 'One receive of this turn, published before the syscall.', [
   ['row', 'i32', 'epoll id'],
+  ['turn', 'i32', 'the turn in which it is true; another\'s is left over'],
   ['offset', 'i32', 'arena offset where kept and received bytes begin'],
   ['kept', 'i32', 'bytes copied from the in chain'],
   ['room', 'i32', 'bytes the kernel may write behind them'],
@@ -317,9 +317,6 @@ export const node = table('node', 'instance', 128, 'Strings up to 24 chunks toge
   ['next', 'i32', 'next node of the chain; nothing beyond its tail'],
   ['start', 'i32', 'first byte used, unless it is a head'],
   ['end', 'i32', 'bytes used up to here, unless it is a tail'],
-  ['chunks', 'i32', 'chunks strung here; for a tail: derived from its end'],
-  ['owner', 'i32', 'lane + 1, 0 = free'],
-  ['references', 'i32', 'fan-out only, else 0'],
   ['chunk', 'i32', 'rows of chunk', 24],
 ]);
 

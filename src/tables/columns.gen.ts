@@ -24,7 +24,7 @@ export const enum TableNumber {
   Count = 19,
 }
 
-export const SCHEMA_HASH = 1089042096;
+export const SCHEMA_HASH = -77656202;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -72,7 +72,7 @@ export const enum Directory {
 
 /** One row per lane: who runs it and how far it is. */
 export const enum Lane {
-  Owner = 0, // i32: pid of the worker that owns the lane, 0 = nobody; changed by compare and swap only
+  Owner = 0, // i32: pid of the worker that owns the lane, 0 = nobody; written by that worker, cleared by the master
   Epoch = 1, // i32: bumped at each change of owner
   State = 2, // i32: LaneState
   RouteGeneration = 3, // i32: the routes this lane uses; writer: the owner, at a turn's end
@@ -104,8 +104,9 @@ export const enum Pool {
   Backends = 11, // i32: how many
   RouteBase = 12, // i32: first word of this pool's two route generations in the route region
   RouteWords = 13, // i32: words of one generation
-  OutputLimit = 7, // f64: bytes queued to one client before it is closed
-  LinkQueueLimit = 8, // f64: bytes queued to one link before its clients are no longer read
+  Keepalive = 14, // i32: 1: links are probed when idle (tcpkeepalive)
+  OutputLimit = 8, // f64: bytes queued to one client before it is closed
+  LinkQueueLimit = 9, // f64: bytes queued to one link before its clients are no longer read
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -130,10 +131,7 @@ export const enum Node {
   Next = 0, // i32: next node of the chain; nothing beyond its tail
   Start = 1, // i32: first byte used, unless it is a head
   End = 2, // i32: bytes used up to here, unless it is a tail
-  Chunks = 3, // i32: chunks strung here; for a tail: derived from its end
-  Owner = 4, // i32: lane + 1, 0 = free
-  References = 5, // i32: fan-out only, else 0
-  Chunk = 6, // i32: rows of chunk
+  Chunk = 3, // i32: rows of chunk
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,
@@ -157,22 +155,20 @@ export const enum LaneHead {
   Decided = 3, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
   Applied = 4, // i32: descriptors C++ has applied
   Operations = 5, // i32: words used in operation; writer: TypeScript
-  ScratchUsed = 6, // i32: bytes used in scratch; writer: TypeScript
-  ArenaUsed = 7, // i32: bytes used in the arena
-  Receipts = 8, // i32: receipts of this turn
-  Leave = 9, // i32: 1: return to libuv; writer: C++
-  SessionTop = 10, // i32: rows ever used (high-water mark)
-  LinkTop = 11, // i32: rows ever used
-  RequestTop = 12, // i32: rows ever used
-  SessionsOpen = 13, // i32: sessions now
-  RequestsOpen = 14, // i32: request rows in use
-  Arguments = 15, // i32: words used in argument; writer: C++
-  LinksOpen = 16, // i32: links now
-  NodesUsed = 17, // i32: nodes the lane holds
-  ChunksUsed = 18, // i32: chunks the lane holds
-  Draining = 19, // i32: 1: no new sessions; idle ones are closed
-  NextClientId = 10, // f64: CLIENT ID of the next session
-  NowUs = 11, // f64: CLOCK_MONOTONIC at the turn's start, µs
+  ArenaUsed = 6, // i32: bytes used in the arena
+  Receipts = 7, // i32: receipts of this turn
+  Leave = 8, // i32: 1: return to libuv; writer: C++
+  SessionTop = 9, // i32: rows ever used (high-water mark)
+  LinkTop = 10, // i32: rows ever used
+  RequestTop = 11, // i32: rows ever used
+  SessionsOpen = 12, // i32: sessions now
+  RequestsOpen = 13, // i32: request rows in use
+  Arguments = 14, // i32: words used in argument; writer: C++
+  LinksOpen = 15, // i32: links now
+  NodesUsed = 16, // i32: nodes the lane holds
+  ChunksUsed = 17, // i32: chunks the lane holds
+  NextClientId = 9, // f64: CLIENT ID of the next session
+  NowUs = 10, // f64: CLOCK_MONOTONIC at the turn's start, µs
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -213,6 +209,7 @@ export const enum Session {
   OpenedUs = 17, // f64: monotonic
   ActiveUs = 18, // f64: monotonic time of the last request
   ClientId = 19, // f64: CLIENT ID, unique per instance
+  LastCommand = 40, // i32: id in the command table, -1 = none
   RowWords = 48,
   RowDoubles = 24,
   RowBytes = 192,
@@ -226,12 +223,11 @@ export const enum SessionInfo {
   LibVerBytes = 3, // i32: length of lib_ver
   PeerPort = 4, // i32: TCP port, 0 for a unix socket
   Db = 5, // i32: selected database
-  LastCommand = 6, // i32: id in the command table
-  Family = 7, // i32: 4, 6 or 1 (unix)
-  Peer = 32, // u8: address bytes, network order
-  Name = 48, // u8: CLIENT SETNAME
-  LibName = 144, // u8: CLIENT SETINFO LIB-NAME
-  LibVer = 192, // u8: CLIENT SETINFO LIB-VER
+  Family = 6, // i32: 4, 6 or 1 (unix)
+  Peer = 28, // u8: address bytes, network order
+  Name = 44, // u8: CLIENT SETNAME
+  LibName = 140, // u8: CLIENT SETINFO LIB-NAME
+  LibVer = 188, // u8: CLIENT SETINFO LIB-VER
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -288,22 +284,22 @@ export const enum Request {
   LinkNext = 5, // i32: next request of the link; nothing beyond its tail
   Command = 6, // i32: id in the command table
   Flags = 7, // i32: RequestFlag bits
-  Parent = 8, // i32: split: the whole of which this is a part
-  Parts = 9, // i32: split parent: parts without a reply
-  Merge = 10, // i32: split parent: MergeKind
-  Part = 11, // i32: split part: its number
-  FirstPart = 12, // i32: split parent: newest part; parts are strung by session_next
-  Bytes = 13, // i32: length as sent upstream
-  HeldHead = 14, // i32: first node, 0 = empty
-  HeldTail = 15, // i32: last node
-  HeldStart = 16, // i32: first unread byte in the head node
-  HeldEnd = 17, // i32: bytes used in the tail node
-  HeldBytes = 18, // i32: bytes in the chain
-  NearOffset = 19, // i32: arena offset of a reply held within this turn, -1 = in inline
-  NearBytes = 20, // i32: length of a reply held in the arena or inline, 0 = it is in the held chain
-  Keys = 21, // i32: split parent: keys; its held chain is then two bytes a key, the part that has it
-  ArrivedUs = 11, // f64: monotonic; the deadline counts from here
-  LinkEnd = 96, // u64: stream offset of the link after the request's last byte
+  Bytes = 8, // i32: length as sent upstream
+  NearBytes = 9, // i32: length of a reply held in the arena or inline, 0 = it is in the held chain
+  Parent = 10, // i32: split: the whole of which this is a part
+  FirstPart = 11, // i32: split parent: newest part; parts are strung by session_next
+  ArrivedUs = 6, // f64: monotonic; the deadline counts from here
+  LinkEnd = 56, // u64: stream offset of the link after the request's last byte
+  HeldHead = 16, // i32: first node, 0 = empty
+  HeldTail = 17, // i32: last node
+  HeldStart = 18, // i32: first unread byte in the head node
+  HeldEnd = 19, // i32: bytes used in the tail node
+  HeldBytes = 20, // i32: bytes in the chain
+  NearOffset = 21, // i32: arena offset of a reply held within this turn, -1 = in inline
+  Parts = 22, // i32: split parent: parts without a reply
+  Merge = 23, // i32: split parent: MergeKind
+  Part = 24, // i32: split part: its number
+  Keys = 25, // i32: split parent: keys; its held chain is then two bytes a key, the part that has it
   Inline = 104, // u8: a short reply held over the turn's end
   RowWords = 32,
   RowDoubles = 16,
@@ -316,28 +312,28 @@ export const enum Descriptor {
   Row = 1, // i32: session or link
   Plan = 2, // i32: written by TypeScript: > 0 link to forward to, < 0 ~index of an operation program
   Command = 3, // i32: id in the command table, -1 = unknown; events: a code
-  Mode = 4, // i32: session's mode as of framing
-  Hash = 5, // i32: hash of the first key
-  Argc = 6, // i32: arguments, name included
-  Offset = 7, // i32: arena offset of the request's bytes; chained requests: -1, they are in the session's in chain
-  Bytes = 8, // i32: length of the request
-  Arguments = 9, // i32: first word in argument when the command needs its arguments, else -1
-  Pool = 10, // i32: row of the session's pool
-  Receipt = 11, // i32: the receipt this came from
-  Start = 12, // i32: where the request begins within that receipt (inline requests are rewritten elsewhere)
-  RowWords = 16,
-  RowDoubles = 8,
-  RowBytes = 64,
+  Hash = 4, // i32: hash of the first key
+  Argc = 5, // i32: arguments, name included
+  Offset = 6, // i32: arena offset of the request's bytes; chained requests: -1, they are in the session's in chain
+  Bytes = 7, // i32: length of the request
+  Arguments = 8, // i32: first word in argument when the command needs its arguments, else -1
+  Pool = 9, // i32: row of the session's pool
+  Receipt = 10, // i32: the receipt this came from
+  Start = 11, // i32: where the request begins within that receipt (inline requests are rewritten elsewhere)
+  RowWords = 12,
+  RowDoubles = 6,
+  RowBytes = 48,
 }
 
 /** One receive of this turn, published before the syscall. */
 export const enum Receipt {
   Row = 0, // i32: epoll id
-  Offset = 1, // i32: arena offset where kept and received bytes begin
-  Kept = 2, // i32: bytes copied from the in chain
-  Room = 3, // i32: bytes the kernel may write behind them
-  Got = 4, // i32: bytes received; -1 until known
-  Used = 5, // i32: bytes (kept + got) that whole requests have consumed
+  Turn = 1, // i32: the turn in which it is true; another's is left over
+  Offset = 2, // i32: arena offset where kept and received bytes begin
+  Kept = 3, // i32: bytes copied from the in chain
+  Room = 4, // i32: bytes the kernel may write behind them
+  Got = 5, // i32: bytes received; -1 until known
+  Used = 6, // i32: bytes (kept + got) that whole requests have consumed
   RowWords = 8,
   RowDoubles = 4,
   RowBytes = 32,

@@ -30,6 +30,8 @@ const FIRST_LINK = 1;
 const DRAIN_EVERY_MS = 20;
 /** A turn at least so often, however quiet it is: the lane's heartbeat. */
 const HEARTBEAT_MS = 100;
+/** With BATON_CHECKS=1, for tests: how often the lane is checked while it serves. */
+const CHECK_EVERY_MS = 250;
 
 export class Worker {
   readonly #log: Log;
@@ -75,6 +77,7 @@ export class Worker {
     for (const { fd, pool, unix } of this.order.listeners) native.laneListen(fd, pool, unix);
     this.#links.start();
     setInterval(() => {}, HEARTBEAT_MS);
+    if (process.env['BATON_CHECKS'] === '1') setInterval(() => this.#check(), CHECK_EVERY_MS);
     native.processTitle(`baton: worker process ${this.order.workerNumber}`);
     this.#setState(LaneState.Serving);
     native.laneStart(() => this.#run());
@@ -95,6 +98,7 @@ export class Worker {
       if (native.laneDrain() > 0) return;
       clearInterval(timer);
       native.laneFinish();
+      this.#check();
       this.#end();
     }, DRAIN_EVERY_MS);
   }
@@ -105,6 +109,12 @@ export class Worker {
     } catch (error) {
       this.#log.to.error({ event: 'reopen_failed' }, `the log cannot be opened anew: ${(error as Error).message}`);
     }
+  }
+
+  /** Walks all tables and the pool. What does not add up is our bug: it is told, not lived with. */
+  #check(): void {
+    const found = native.laneCheck();
+    if (found.length > 0) this.#log.to.error({ event: 'lane_damaged', found }, `the lane does not add up: ${found.join('; ')}`);
   }
 
   /** Takes turns until libuv has something to do. */
@@ -135,6 +145,7 @@ export class Worker {
     Atomics.store(words, this.#laneRow + Lane.State, LaneState.Starting);
     Atomics.store(words, this.#laneRow + Lane.Owner, process.pid);
     Atomics.add(words, this.#laneRow + Lane.Epoch, 1);
+    this.#segment.shared.doubles[this.#laneRow / 2 + Lane.WorkerStartedAt] = Date.now();
   }
 
   #setState(state: LaneState): void {
