@@ -18,7 +18,9 @@ class Applier {
     session_ = &lane_.sessions[descriptor.row];
     if (session_->state != kSessionStateOpen && session_->state != kSessionStateFinishing) return;
     if ((session_->flags & kSessionFlagQuit) != 0) return;  // behind QUIT nothing is carried out
-    if (session_->stalled_on != 0) return stall(session_->stalled_on);  // behind one that stalled: keep the order
+    // Behind one that waits: keep the order.
+    if (session_->stalled_on != 0) return stall(session_->stalled_on);
+    if ((session_->flags & kSessionFlagBarrier) != 0) return descriptor.kind == kDescriptorKindProtocolError ? reopen() : wait();
     session_->active_us = lane_.head->now_us;  // told, not relied upon: no image
     session_->last_command = descriptor.command;
     if (__builtin_expect(descriptor.plan > 0, 1)) return forward(descriptor.plan);
@@ -56,6 +58,8 @@ class Applier {
           break;
         case kOperationStall:
           return stall(word[1]);
+        case kOperationWait:
+          return wait();
         default:
           return dropChained();
       }
@@ -89,7 +93,8 @@ class Applier {
     Link& link = lane_.journal.touch(lane_.links[number]);
     Chain& out = outOf(link);
     if (__builtin_expect(int64_t{out.bytes} + descriptor_->bytes > kQueueMax, 0)) return stall(number);
-    if (__builtin_expect(!lane_.chains.reserve(descriptor_->bytes), 0)) return refuseForMemory();
+    const bool moves = chained() && session_->in_bytes == session_->whole_bytes;  // nodes change hands
+    if (__builtin_expect(!lane_.chains.reserve(moves ? 0 : descriptor_->bytes), 0)) return refuseForMemory();
     if (chained()) takeWhole(&out); else lane_.chains.append(out, bytes(), descriptor_->bytes);
     const int32_t request = lane_.newRequest();
     Request& row = track(request, descriptor_->bytes, number);
@@ -139,15 +144,17 @@ class Applier {
     lane_.hold(request, text, count);
   }
 
+  // A protocol error behind a request that waits is found again when the rest is framed again.
+  void reopen() {
+    touched().state = kSessionStateOpen;
+    lane_.sessionInterest(descriptor_->row);
+  }
+
   // The request stays unread until the link's queue has shrunk.
   void stall(int32_t link) {
     Session& session = touched();
     session.flags &= ~kSessionFlagScanning;  // what was begun behind it is scanned again, too
-    if (descriptor_->kind == kDescriptorKindProtocolError) {
-      session.state = kSessionStateOpen;  // found again when the rest is framed again
-      lane_.sessionInterest(descriptor_->row);
-      return;
-    }
+    if (descriptor_->kind == kDescriptorKindProtocolError) return reopen();
     if (session.stalled_on == 0) {
       session.stalled_on = link;
       session.flags |= kSessionFlagBacklog;
@@ -157,6 +164,18 @@ class Applier {
     }
     lane_.journal.touch(lane_.links[session.stalled_on]).stalled = 1;
     --lane_.pool_counters[session.pool].requests;
+    putBack();
+  }
+
+  // The request, and what follows it, stays unread until everything before it is answered.
+  void wait() {
+    touched().flags |= kSessionFlagBacklog | kSessionFlagBarrier;
+    session_->flags &= ~kSessionFlagScanning;
+    --lane_.pool_counters[session_->pool].requests;
+    putBack();
+  }
+
+  void putBack() {
     Receipt& receipt = lane_.receipts[descriptor_->receipt];
     if (!chained()) receipt.used = std::min(receipt.used, descriptor_->start);
   }
@@ -170,7 +189,9 @@ class Applier {
     for (int32_t part = 0; part < parts; ++part) {
       if (int64_t{lane_.links[link_of[part]].out_bytes} + descriptor_->bytes + 8192 > kQueueMax) return stall(link_of[part]);
     }
-    if (!lane_.chains.reserve(descriptor_->bytes + int64_t{8192} * parts + 2 * keys)) return refuseForMemory();
+    const bool fits = lane_.chains.reserve(descriptor_->bytes + int64_t{8192} * parts + 2 * keys) &&
+                      lane_.chains.nodes.reserve(descriptor_->bytes / ChainStore::kNodeBytes + 2 * parts + 4);
+    if (!fits) return refuseForMemory();
     const int32_t whole = lane_.newRequest();
     Request& parent = track(whole, descriptor_->bytes, 0);
     parent.state = kRequestStateWaiting;
@@ -209,6 +230,7 @@ class Applier {
     char header[kHeaderMax];
     const int length = snprintf(header, sizeof header, "*%d\r\n", 1 + counts_[static_cast<size_t>(part)] * step);
     lane_.chains.append(out, reinterpret_cast<const uint8_t*>(header), length);
+    cursor_ = {};
     copyArgument(out, argument);
     for (int32_t key = 0; key < keys; ++key) {
       if (part_of[key] != part) continue;
@@ -228,13 +250,14 @@ class Applier {
     char header[kHeaderMax];
     const int written = snprintf(header, sizeof header, "$%d\r\n", length);
     lane_.chains.append(out, reinterpret_cast<const uint8_t*>(header), written);
-    lane_.chains.appendPart(out, inOf(*session_), offset, length + 2);
+    lane_.chains.appendPart(out, inOf(*session_), offset, length + 2, &cursor_);
   }
 
   Lane& lane_;
   Descriptor* descriptor_ = nullptr;
   Session* session_ = nullptr;
   std::vector<int32_t> counts_;  // keys of each part
+  ChainCursor cursor_;  // where copying from a large request has got to
 };
 
 void Lane::applyPlans(int32_t decided) {

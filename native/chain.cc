@@ -57,9 +57,9 @@ bool ChainStore::appendChain(Chain& chain, Chain& from) {
   return true;
 }
 
-bool ChainStore::appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count) {
+bool ChainStore::appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count, ChainCursor* cursor) {
   bool whole = true;
-  visit(from, offset, count, [&](const uint8_t* bytes, int32_t step) { whole = whole && append(chain, bytes, step); });
+  visit(from, offset, count, [&](const uint8_t* bytes, int32_t step) { whole = whole && append(chain, bytes, step); }, cursor);
   return whole;
 }
 

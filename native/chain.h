@@ -39,6 +39,13 @@ inline Chain& inOf(Link& row) { return *reinterpret_cast<Chain*>(&row.in_head); 
 inline Chain& outOf(Link& row) { return *reinterpret_cast<Chain*>(&row.out_head); }
 inline Chain& heldOf(Request& row) { return *reinterpret_cast<Chain*>(&row.held_head); }
 
+// Where a walk through a chain has got to, so that the next one need not begin at the head.
+struct ChainCursor {
+  int32_t node = 0;  // 0: begin at the head
+  int32_t at = 0;  // within the node
+  int32_t offset = 0;  // within the chain
+};
+
 class ChainStore {
  public:
   static constexpr int32_t kNodeBytes = kNodeChunks * kChunkBytes;
@@ -80,7 +87,8 @@ class ChainStore {
   bool appendChain(Chain& chain, Chain& from);
 
   // Appends a copy of [offset, offset + count) of another chain.
-  bool appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count);
+  // With a cursor the walk goes on where the last one began; its offsets must not go back.
+  bool appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count, ChainCursor* cursor = nullptr);
 
   // Drops `count` bytes from the front; chunks are given back as they become empty.
   void consume(Chain& chain, int32_t count);
@@ -99,9 +107,16 @@ class ChainStore {
 
   // Calls visit(bytes, count) for each contiguous piece of [offset, offset + count).
   template <class Visit>
-  void visit(const Chain& chain, int32_t offset, int32_t count, Visit visit) const {
+  void visit(const Chain& chain, int32_t offset, int32_t count, Visit visit, ChainCursor* cursor = nullptr) const {
     int32_t node = chain.head;
     int32_t at = chain.start;
+    const int32_t wanted = offset;
+    if (cursor != nullptr && cursor->node != 0) {
+      node = cursor->node;
+      at = cursor->at;
+      offset -= cursor->offset;
+    }
+    bool found = false;
     while (count > 0) {
       const int32_t end = node == chain.tail ? chain.end : nodes_[node].end;
       if (offset >= end - at) {
@@ -112,6 +127,8 @@ class ChainStore {
       }
       at += offset;
       offset = 0;
+      if (!found && cursor != nullptr) *cursor = {node, at, wanted};
+      found = true;
       const int32_t step = std::min({count, end - at, kChunkBytes - at % kChunkBytes});
       visit(byteAt(node, at), step);
       at += step;

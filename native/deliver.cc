@@ -17,6 +17,9 @@ namespace baton {
 namespace {
 
 constexpr int32_t kReplyBulkMax = INT32_MAX - 64;
+// link.streaming: what flows in pieces.
+constexpr int32_t kStreamingReply = 1;
+constexpr int32_t kStreamingPush = 2;  // nobody's: swallowed
 
 int32_t bucketOf(double us) {
   const auto value = static_cast<uint32_t>(us < 0 ? 0 : us > 4e9 ? 4e9 : us);
@@ -55,6 +58,7 @@ void Lane::readLink(int32_t number) {
   closeReceipt(*receipt, static_cast<int32_t>(got));
   if (kept > 0) chains.clear(inOf(link));
   frameReplies(link, *receipt);
+  if (link.stalled != 0 && roomy(link)) wakeStalled(number);
 }
 
 void Lane::linkBroken(Link& link, int error) {
@@ -84,20 +88,36 @@ void Lane::frameReplies(Link& link, Receipt& receipt) {
     }
     if (total - used <= kKeepMax) break;
     pushBegin(&scanOf(link), PushMode::Reply);
-    link.streaming = 1;
-    if (link.requests > 0) journal.touch(requests[link.request_head]).flags |= kRequestFlagPartial;
+    link.streaming = bytes[used] == '>' ? kStreamingPush : kStreamingReply;
+    if (link.streaming == kStreamingReply && link.requests > 0) journal.touch(requests[link.request_head]).flags |= kRequestFlagPartial;
     const int32_t taken = streamReply(link, bytes + used, total - used);
     used = taken < 0 ? -1 : used + taken;
   }
-  if (used < 0) return linkBroken(link, EPROTO);
+  const bool more = used >= 0 && used < total && link.state != kLinkStateDown;
+  // The beginning of something nobody asked for must not become the beginning of a later reply.
+  const bool unasked = more && link.state == kLinkStateUp && bytes[used] != '>' && !isAwaited(link);
+  if (used < 0 || unasked) return linkBroken(link, EPROTO);
   receipt.used = used;
   if (used < total && link.state != kLinkStateDown && !chains.append(inOf(link), bytes + used, total - used)) linkBroken(link, ENOMEM);
+}
+
+// Whether a reply is due: a request has begun to leave. A line that a server says by itself
+// ("-ERR max number of clients reached") is no reply to what was not yet sent.
+bool Lane::isAwaited(const Link& link) const {
+  if (link.requests == 0) return false;
+  const Request& first = requests[link.request_head];
+  return first.link_end - static_cast<uint64_t>(first.bytes) < link.tx;
 }
 
 // Passes pieces of a large reply on. Returns the bytes taken, -1 when they are no RESP.
 int32_t Lane::streamReply(Link& link, const uint8_t* bytes, int32_t count) {
   const int32_t taken = pushBytes(&scanOf(link), bytes, count, PushMode::Reply, kReplyBulkMax);
-  if (taken < 0 || link.requests == 0) return -1;
+  if (taken < 0) return -1;
+  if (link.streaming == kStreamingPush) {
+    if (scanOf(link).left == 0) link.streaming = 0;
+    return taken;
+  }
+  if (link.requests == 0) return -1;
   Request& request = requests[link.request_head];
   replyPiece(request, bytes, taken);
   if (scanOf(link).left == 0) {
@@ -117,11 +137,13 @@ void Lane::replyPiece(Request& request, const uint8_t* bytes, int32_t count) {
     return append(session, bytes, count);
   }
   const int32_t session_number = request.session;
-  const bool part = (request.flags & kRequestFlagPart) != 0;  // parts are counted when they are merged
-  if (!part) session.held_bytes += count;
-  const double queued = static_cast<double>(session.out_bytes) + session.held_bytes + (part ? heldOf(request).bytes : 0);
-  if (queued > pools[session.pool].output_limit) return closeSession(session_number, kCloseReasonOutputLimit);
+  session.held_bytes += count;
+  if (overLimit(session)) return closeSession(session_number, kCloseReasonOutputLimit);
   if (!chains.append(heldOf(journal.touch(request)), bytes, count)) closeSession(session_number, kCloseReasonNoMemory);
+}
+
+bool Lane::overLimit(const Session& session) const {
+  return session.out_bytes + static_cast<double>(session.held_bytes) > pools[session.pool].output_limit;
 }
 
 // The last piece has been passed on.
@@ -161,32 +183,34 @@ void Lane::countReply(Link& link, const Request& request, const uint8_t* bytes, 
 
 void Lane::replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t offset) {
   if (__builtin_expect(link.state == kLinkStateHandshake, 0)) {
+    if (head->descriptors > sizes.descriptors - 64) return linkBroken(link, EPROTO);
     Descriptor& descriptor = describe(kDescriptorKindLinkReply, numberOf(link));
     descriptor.offset = offset;
     descriptor.bytes = count;
     return;
   }
   if (bytes[0] == '>') return;  // a push message nobody on a shared link has asked for
-  if (link.requests == 0) return linkBroken(link, EPROTO);
+  if (__builtin_expect(!isAwaited(link), 0)) return linkBroken(link, EPROTO);
   const int32_t number = link.request_head;
   Request& request = requests[number];
+  ++link.replies;
   countReply(link, request, bytes, count);
   popFromLink(link);
   if (__builtin_expect(request.session == 0 || (request.flags & kRequestFlagTimedOut) != 0, 0)) {
     return dropReply(request);
   }
+  Session& session = journal.touch(sessions[request.session]);
   if (__builtin_expect((request.flags & kRequestFlagPart) != 0, 0)) {
+    session.held_bytes += count;
     holdNear(number, offset, count);
     if (bytes[0] == '-') request.flags |= kRequestFlagError;
+    if (overLimit(session)) return closeSession(request.session, kCloseReasonOutputLimit);
     return partAnswered(number);
   }
-  Session& session = journal.touch(sessions[request.session]);
   if (session.request_head != number) {
     session.held_bytes += count;
     holdNear(number, offset, count);
-    if (session.out_bytes + static_cast<double>(session.held_bytes) > pools[session.pool].output_limit) {
-      closeSession(request.session, kCloseReasonOutputLimit);
-    }
+    if (overLimit(session)) closeSession(request.session, kCloseReasonOutputLimit);
     return;
   }
   append(session, bytes, count);
@@ -263,7 +287,7 @@ void Lane::holdNear(int32_t number, int32_t offset, int32_t count) {
 // Holds a reply that lies anywhere; its bytes are copied.
 void Lane::hold(Request& request, const uint8_t* bytes, int32_t count) {
   journal.touch(request).state = kRequestStateHeld;
-  if (request.session != 0 && (request.flags & kRequestFlagPart) == 0) journal.touch(sessions[request.session]).held_bytes += count;
+  if (request.session != 0) journal.touch(sessions[request.session]).held_bytes += count;
   if (count <= static_cast<int32_t>(sizeof request.inline_)) {
     memcpy(request.inline_, bytes, static_cast<size_t>(count));
     request.near_offset = -1;
@@ -298,7 +322,7 @@ void Lane::answerError(int32_t number, const uint8_t* bytes, int32_t count) {
   const int32_t session_number = request.session;
   Session& session = journal.touch(sessions[session_number]);
   pool_counters[session.pool].forward_error += 1;
-  if ((request.flags & kRequestFlagPart) == 0) session.held_bytes -= heldOf(request).bytes;
+  session.held_bytes -= heldOf(request).bytes;
   chains.clear(heldOf(request));
   if ((request.flags & kRequestFlagCut) != 0) return closeSession(session_number, kCloseReasonReplyCut);
   request.flags &= ~kRequestFlagPartial;

@@ -187,6 +187,9 @@ class Lane {
   // deliver.cc
   void frameReplies(Link& link, Receipt& receipt);
   int32_t streamReply(Link& link, const uint8_t* bytes, int32_t count);
+  bool overLimit(const Session& session) const;
+  bool roomy(const Link& link) const;
+  bool isAwaited(const Link& link) const;
   void replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t offset);
   void dropReply(Request& request);
   void replyPiece(Request& request, const uint8_t* bytes, int32_t count);

@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = -77656202;
+inline constexpr int32_t kSchemaHash = 4754594;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -40,6 +40,7 @@ enum SessionFlag_ : int32_t {
   kSessionFlagScanning = 8,
   kSessionFlagBacklog = 16,
   kSessionFlagEof = 32,
+  kSessionFlagBarrier = 128,
   kSessionFlagQuit = 64,
 };
 
@@ -116,6 +117,7 @@ enum Operation_ : int32_t {
   kOperationForward,
   kOperationSetMode,
   kOperationClose,
+  kOperationWait,
   kOperationStall,
 };
 
@@ -484,13 +486,14 @@ struct alignas(8) Link {
   int32_t scan_phase;  // large replies: where the push scanner stands (native/push-scanner.h)
   int32_t scan_number;  // large replies: number being read, or bytes still to skip
   int32_t scan_left;  // large replies: elements still to come
-  int32_t streaming;  // 1 while a reply is passed on in pieces
+  int32_t streaming;  // 1 while a reply is passed on in pieces, 2 while a push message is swallowed
   int32_t out_head;  // first node, 0 = empty
   int32_t out_tail;  // last node
   int32_t out_start;  // first unread byte in the head node
   int32_t out_end;  // bytes used in the tail node
   int32_t out_bytes;  // bytes in the chain
   int32_t stalled;  // 1 while sessions wait for this link's queue to shrink
+  int32_t replies;  // replies to requests on this connection, wraps
   int32_t counted;  // 1 while backend_counter.connections counts it
   uint64_t queued_total;  // stream offset after the last queued byte
   uint64_t rx;  // bytes received on this connection (kernel-journalled)
@@ -527,7 +530,8 @@ static_assert(offsetof(Link, out_start) == 88);
 static_assert(offsetof(Link, out_end) == 92);
 static_assert(offsetof(Link, out_bytes) == 96);
 static_assert(offsetof(Link, stalled) == 100);
-static_assert(offsetof(Link, counted) == 104);
+static_assert(offsetof(Link, replies) == 104);
+static_assert(offsetof(Link, counted) == 108);
 static_assert(offsetof(Link, queued_total) == 112);
 static_assert(offsetof(Link, rx) == 120);
 static_assert(offsetof(Link, tx) == 128);

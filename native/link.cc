@@ -74,6 +74,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   ++link.generation;
   link.rx = link.tx_base = 0;
   link.streaming = 0;
+  link.replies = 0;
   socklen_t cookie_length = sizeof link.cookie;
   getsockopt(fd, SOL_SOCKET, SO_COOKIE, &link.cookie, &cookie_length);
   link.connected_us = head->now_us;
@@ -137,7 +138,8 @@ int32_t Lane::loseLink(int32_t number, const uint8_t* error, int32_t count, bool
   link.flags = 0;
   chains.clear(inOf(link));
   std::vector<int32_t> lost;
-  rebuildQueue(link, false, !resend, &lost);
+  const bool keep = resend && chains.reserve(link.out_bytes);
+  rebuildQueue(link, false, !keep, &lost);
   link.tx = 0;
   for (const int32_t request : lost) giveUp(request, error, count);
   wakeStalled(number);
@@ -202,7 +204,8 @@ int32_t Lane::timeOut(int32_t number, double older_than_us, const uint8_t* error
   }
   if (late.empty()) return 0;
   std::vector<int32_t> left_queue;
-  rebuildQueue(link, true, false, &left_queue);
+  // Without memory for a new queue they stay in the old one; their replies will be dropped.
+  if (chains.reserve(link.out_bytes)) rebuildQueue(link, true, false, &left_queue);
   for (const int32_t request : left_queue) requests[request].flags &= ~kRequestFlagInLink;
   for (const int32_t request : late) answerError(request, error, count);
   for (const int32_t request : left_queue) {

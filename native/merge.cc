@@ -118,6 +118,14 @@ class Merger {
       part.session = 0;
       part.parent = 0;
     }
+    whole_.first_part = 0;
+  }
+
+  // Bytes that the parts hold; counted in the session until they are merged.
+  int32_t heldBytes() {
+    int32_t bytes = 0;
+    for (int32_t i = 0; i < count_; ++i) bytes += part(i).near_bytes > 0 ? part(i).near_bytes : heldOf(part(i)).bytes;
+    return bytes;
   }
 
  private:
@@ -190,9 +198,11 @@ void Lane::partAnswered(int32_t number) {
   Request& whole = journal.touch(requests[part.parent]);
   if (--whole.parts > 0) return;
   Session& session = journal.touch(sessions[whole.session]);
+  if (session.state == kSessionStateClosing) return;  // a part may be cut short
   const bool first = session.request_head == numberOf(whole);
   Merger merger(*this, whole);
   Chain merged = {};
+  session.held_bytes -= merger.heldBytes();
   merger.write(first ? outOf(session) : merged);
   merger.freeParts();
   chains.clear(heldOf(whole));
@@ -200,9 +210,7 @@ void Lane::partAnswered(int32_t number) {
     heldOf(whole) = merged;
     whole.state = kRequestStateHeld;
     session.held_bytes += merged.bytes;
-    if (session.out_bytes + static_cast<double>(session.held_bytes) > pools[session.pool].output_limit) {
-      closeSession(whole.session, kCloseReasonOutputLimit);
-    }
+    if (overLimit(session)) closeSession(whole.session, kCloseReasonOutputLimit);
     return;
   }
   dirtySession(whole.session);

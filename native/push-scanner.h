@@ -122,8 +122,11 @@ inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, 
     }
     if (state->phase == kPushLine) {
       const auto* newline = static_cast<const uint8_t*>(memchr(bytes + at, '\n', static_cast<size_t>(count - at)));
+      const int32_t end = newline == nullptr ? count : static_cast<int32_t>(newline - bytes);
+      if (end > at) state->number = bytes[end - 1];  // a line ends with CR and LF, perhaps in different pieces
       if (newline == nullptr) return count;
-      at = static_cast<int32_t>(newline - bytes) + 1;
+      if (state->number != '\r') return kScanBadBulk;
+      at = end + 1;
       state->phase = kPushType;
       --state->left;
       continue;
@@ -133,7 +136,10 @@ inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, 
       if (byte != '*') return kScanBadMultibulk;
       *state = {kPushArray, 0, 1};
     } else if (state->phase == kPushType) {
-      if (mode == PushMode::Request && byte != '$') return kScanNoDollar;
+      if (mode == PushMode::Request && byte != '$') {
+        state->number = byte;  // the offender
+        return kScanNoDollar;
+      }
       *state = {push_detail::phaseOfType(byte), 0, state->left};
       if (state->phase < 0) return kScanBadBulk;
     } else if ((state->phase & kPushAwaitLf) != 0) {

@@ -85,7 +85,7 @@ void Lane::readSession(int32_t number, bool from_socket) {
     }
   }
   journal.touch(session).rx += static_cast<uint64_t>(got);
-  session.flags &= ~kSessionFlagBacklog;
+  session.flags &= ~(kSessionFlagBacklog | kSessionFlagBarrier);
   pool_counters[session.pool].bytes_in += static_cast<double>(got);
   closeReceipt(*receipt, static_cast<int32_t>(got));
   if (session.whole_bytes > 0) return describeWhole(session, *receipt);
@@ -243,7 +243,7 @@ void Lane::beginCollecting(Session& session, const uint8_t* bytes, int32_t count
   PushState& state = scanOf(journal.touch(session));
   pushBegin(&state, PushMode::Request);
   const int32_t taken = pushBytes(&state, bytes, count, PushMode::Request, pools[session.pool].bulk_max);
-  if (taken < 0) return protocolError(session, taken, kNoOffender);
+  if (taken < 0) return protocolError(session, taken, taken == kScanNoDollar ? state.number : kNoOffender);
   session.flags |= kSessionFlagScanning;  // the bytes themselves follow as the receipt's rest
 }
 
@@ -253,7 +253,7 @@ void Lane::collect(Session& session, Receipt& receipt) {
   PushState& state = scanOf(session);
   const int32_t taken = pushBytes(&state, bytes, receipt.got, PushMode::Request, pools[session.pool].bulk_max);
   receipt.used = receipt.got;
-  if (taken < 0) return protocolError(session, taken, kNoOffender);
+  if (taken < 0) return protocolError(session, taken, taken == kScanNoDollar ? state.number : kNoOffender);
   if (session.in_bytes > kRequestMax - taken) return closeSession(number, kCloseReasonRequestTooLarge);
   if (!chains.append(inOf(session), bytes, taken)) return closeSession(number, kCloseReasonNoMemory);
   receipt.used = taken;

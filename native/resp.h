@@ -108,6 +108,7 @@ inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
       case '+': case '-': case ':': case ',': case '#': case '(': case '_': {
         const auto* newline = static_cast<const uint8_t*>(memchr(p, '\n', static_cast<size_t>(end - p)));
         if (newline == nullptr) return 0;
+        if (newline[-1] != '\r') return -1;
         p = newline + 1;
         --left;
         break;

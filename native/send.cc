@@ -98,7 +98,13 @@ void Lane::flushLink(int32_t number) {
     budget -= static_cast<int32_t>(sent);
   }
   backend_counters[link.backend].in_queue_bytes = out.bytes;
-  if (link.stalled != 0 && out.bytes < queueLimit(link) / 2) wakeStalled(number);
+  if (link.stalled != 0 && roomy(link)) wakeStalled(number);
+}
+
+// Whether sessions that stalled on a link may go on. A link may have as many request rows as are free: so
+// however many servers hang, rows are left for the others (src/proxy/dispatch.ts refuses by the same rule).
+bool Lane::roomy(const Link& link) const {
+  return link.out_bytes < queueLimit(link) / 2 && link.requests < requestsAvailable() / 2;
 }
 
 // A link's queue has shrunk: the sessions that waited for it are framed again, in the next turn.

@@ -53,6 +53,10 @@ void Lane::retryStarved() {
     const Session& session = sessions[number];
     if (session.state != kSessionStateOpen || (session.flags & kSessionFlagBacklog) == 0 || session.stalled_on != 0) continue;
     const bool collecting = (session.flags & kSessionFlagScanning) != 0;
+    if ((session.flags & kSessionFlagBarrier) != 0 && session.requests > 0) {
+      starved_[still++] = number;
+      continue;
+    }
     const bool room = collecting ? chains.roomFor(kCollectReserve) : mayFrame(session, pools[session.pool], 0);
     if (room) resume(number); else starved_[still++] = number;
   }

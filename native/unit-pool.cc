@@ -95,12 +95,14 @@ void UnitPool::settle() {
   used_ -= count;
   given_.clear();
   if (free_batches_ > 2 * kSpareBatches) {
-    for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches;) {
+    int32_t released = 0;  // few at a time: giving memory back takes the kernel longer than a turn should
+    for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches && released < kReleaseMax;) {
       if (batches_[open_[i]].free != kAllFree) {
         ++i;
         continue;
       }
       release(open_[i]);
+      ++released;
       open_[i] = open_.back();
       open_.pop_back();
     }

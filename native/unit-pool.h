@@ -19,6 +19,7 @@ namespace baton {
 class UnitPool {
  public:
   static constexpr int32_t kBatchUnits = 64;
+  static constexpr int32_t kReleaseMax = 32;  // batches given back per turn
   static constexpr int32_t kSpareBatches = 8;  // wholly free batches a lane keeps to itself
 
   void attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base, int32_t unit_bytes, int32_t lane,

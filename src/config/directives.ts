@@ -148,7 +148,7 @@ export const POOL_DIRECTIVES: Table<PoolValues> = {
       'is answered with an error and the client closed.',
   },
   inlineSizeMaxBytes: {
-    name: 'inline_size_max', type: size({ min: KIB, max: MIB }), fallback: 64 * KIB, reload: true,
+    name: 'inline_size_max', type: size({ min: KIB, max: 256 * KIB }), fallback: 64 * KIB, reload: true,
     doc: 'The longest inline command; a longer one is answered with an error and the client ' +
       'closed.',
   },

@@ -35,6 +35,9 @@ import { Splitter } from './split.js';
 
 const PING = commandId('ping');
 
+/** Behind these a session may use other links: what is under way on the old ones must be answered first. */
+const SWITCHES_LINKS: ReadonlySet<number> = new Set([commandId('hello'), commandId('reset')]);
+
 /** arity of the commands whose one key is argv[1]; 0: not one of them. */
 const plainArity = Int32Array.from(
   { length: commandCount }, (_, id) => (planOf[id] === Plan.Plain && needsArgs[id] === 0 ? arityOf[id]! : 0),
@@ -66,6 +69,7 @@ export class Dispatch {
     private readonly desk: SessionDesk,
     private readonly facts: ProxyFacts,
     private readonly events: LaneEvents,
+    private readonly requestRows: number,
   ) {
     this.#words = view.words;
     this.#program = new Program(view);
@@ -107,14 +111,23 @@ export class Dispatch {
 
   /** Up, and its queue is not full. */
   #isOpen(link: number, route: PoolRoute): boolean {
+    return this.#words[this.view.link + link * Link.RowWords + Link.State] === LinkState.Up && !this.#isFull(link, route);
+  }
+
+  /**
+   * A link may queue link_queue_limit bytes, and have as many request rows as are free: so however
+   * many servers hang, rows are left for the others.
+   */
+  #isFull(link: number, route: PoolRoute): boolean {
+    const words = this.#words;
     const at = this.view.link + link * Link.RowWords;
-    return this.#words[at + Link.State] === LinkState.Up && this.#words[at + Link.OutBytes]! <= route.queueLimit;
+    return words[at + Link.OutBytes]! > route.queueLimit ||
+      words[at + Link.Requests]! > this.requestRows - words[this.view.head + LaneHead.RequestsOpen]!;
   }
 
   /** The plan for a request whose link is full, down or not yet connected. */
   #notOpen(link: number, route: PoolRoute): number {
-    const outBytes = this.#words[this.view.link + link * Link.RowWords + Link.OutBytes]!;
-    if (outBytes > route.queueLimit) {
+    if (this.#isFull(link, route)) {
       return this.#program.begin(this.#index, 2, 0).word(Operation.Stall).word(link).end();
     }
     if (this.links.isUp(link) || this.links.prepare(link)) return link;
@@ -198,6 +211,9 @@ export class Dispatch {
   }
 
   #answer(at: number, args: Buffer[], row: number, route: PoolRoute): number {
+    if (SWITCHES_LINKS.has(this.#words[at + Descriptor.Command]!) && this.#isWaitedFor(row)) {
+      return this.#program.begin(this.#index, 1, 0).word(Operation.Wait).end();
+    }
     if (args.some((_, index) => isCut(this.view, at, index))) return this.#error('ERR an argument is too long for the proxy to look at');
     const answer = answerLocally(args, this.desk.factsOf(row, route.settings), this.facts);
     if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply)) this.view.countPool(route.row, PoolCounter.ErrorAuth);
@@ -212,6 +228,12 @@ export class Dispatch {
     this.#words[at + Descriptor.Plan] = plan;
     native.laneApply(this.#index + 1);
     return plan;
+  }
+
+  /** Whether requests of this session are under way: those before this one are carried out first. */
+  #isWaitedFor(row: number): boolean {
+    native.laneApply(this.#index);
+    return this.#words[this.view.session + row * Session.RowWords + Session.Requests]! > 0;
   }
 
   #error(text: string): number {

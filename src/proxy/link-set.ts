@@ -39,7 +39,7 @@ interface LinkFacts {
   repliesDue: number; // of the handshake
   failures: number; // connects in a row that failed
   lastError: number;
-  readyUs: number; // monotonic; when the handshake was done
+  attempt: number; // of connects, so that a late answer of a resolver is told from the one awaited
   timer: NodeJS.Timeout | null; // connect_timeout or back-off
 }
 
@@ -71,7 +71,7 @@ export class LinkSet {
           native.linkDefine(row, poolRow, backend, protocol);
           this.#facts[row] = {
             row, pool, poolRow, server, backend, protocol,
-            phase: Phase.Idle, repliesDue: 0, failures: 0, lastError: 0, readyUs: 0, timer: null,
+            phase: Phase.Idle, repliesDue: 0, failures: 0, lastError: 0, attempt: 0, timer: null,
           };
           row++;
         }
@@ -150,7 +150,6 @@ export class LinkSet {
   #ready(link: LinkFacts): void {
     this.#clearTimer(link);
     link.phase = Phase.Ready;
-    link.readyUs = this.#nowUs();
     native.linkOpenGate(link.row);
     if (this.#isDown.delete(link.backend)) this.events.onChange(link.server, link.pool, true, 'connected');
   }
@@ -169,12 +168,11 @@ export class LinkSet {
   }
 
   /**
-   * Whether a reply has come since the handshake. A server that accepts and closes at once is as good
+   * Whether a request has been answered on this connection. A server that accepts and closes at once is as good
    * as one that does not accept.
    */
   #hasAnswered(link: LinkFacts): boolean {
-    const at = (this.view.link + link.row * Link.RowWords) / 2;
-    return this.view.doubles[at + Link.ReceivedUs]! > link.readyUs;
+    return this.view.words[this.view.link + link.row * Link.RowWords + Link.Replies] !== 0;
   }
 
   /** All that waits for this link is answered with an error. */
@@ -226,8 +224,9 @@ export class LinkSet {
     if (address.kind === 'unix') return this.#connectTo(link, address.path, 0, true);
     if (isIP(address.host) !== 0) return this.#connectTo(link, address.host, address.port, false);
     this.#armTimeout(link);
+    const attempt = ++link.attempt;
     lookup(address.host, (error, found) => {
-      if (link.phase !== Phase.Connecting) return;
+      if (link.phase !== Phase.Connecting || link.attempt !== attempt) return;
       if (error !== null) return this.#giveUp(link, `${address.host} cannot be resolved (${error.code})`);
       this.#connectTo(link, found, address.port, false);
     });

@@ -20,6 +20,7 @@ export const enum SessionFlag {
   Scanning = 8, // a large request is being collected in the in chain
   Backlog = 16, // the in chain may hold whole requests that a limit kept from being framed
   Eof = 32, // the client will send no more
+  Barrier = 128, // its next request waits until all before it are answered
   Quit = 64, // it asked to be closed: what it sent behind that is not looked at
 }
 
@@ -76,6 +77,7 @@ export const enum Operation {
   Forward, // link: as a plain plan, inside a program
   SetMode, // mode bits
   Close, // close when everything before it is answered
+  Wait, // keep the request unread until all before it are answered
   Stall, // link: keep the request unread until the link's queue shrinks
 }
 

@@ -24,7 +24,7 @@ export const enum TableNumber {
   Count = 19,
 }
 
-export const SCHEMA_HASH = -77656202;
+export const SCHEMA_HASH = 4754594;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -254,14 +254,15 @@ export const enum Link {
   ScanPhase = 16, // i32: large replies: where the push scanner stands (native/push-scanner.h)
   ScanNumber = 17, // i32: large replies: number being read, or bytes still to skip
   ScanLeft = 18, // i32: large replies: elements still to come
-  Streaming = 19, // i32: 1 while a reply is passed on in pieces
+  Streaming = 19, // i32: 1 while a reply is passed on in pieces, 2 while a push message is swallowed
   OutHead = 20, // i32: first node, 0 = empty
   OutTail = 21, // i32: last node
   OutStart = 22, // i32: first unread byte in the head node
   OutEnd = 23, // i32: bytes used in the tail node
   OutBytes = 24, // i32: bytes in the chain
   Stalled = 25, // i32: 1 while sessions wait for this link's queue to shrink
-  Counted = 26, // i32: 1 while backend_counter.connections counts it
+  Replies = 26, // i32: replies to requests on this connection, wraps
+  Counted = 27, // i32: 1 while backend_counter.connections counts it
   QueuedTotal = 112, // u64: stream offset after the last queued byte
   Rx = 120, // u64: bytes received on this connection (kernel-journalled)
   Tx = 128, // u64: stream offset after the last sent byte (kernel-journalled)

@@ -70,7 +70,10 @@ export class Worker {
     const workers = this.#segment.plan.capacities.lanes / 2;
     const firstLane = order.lane < workers ? 0 : workers;
     const facts = new WorkerFacts(this.#segment, this.#settings, firstLane, workers, order.firstPool);
-    this.#dispatch = new Dispatch(this.#view, this.#routes, order.firstPool, this.#links, desk, facts, laneLog);
+    this.#dispatch = new Dispatch(
+      this.#view, this.#routes, order.firstPool, this.#links, desk, facts, laneLog,
+      this.#segment.plan.capacities.requests,
+    );
   }
 
   start(): void {

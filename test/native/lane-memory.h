@@ -62,7 +62,7 @@ class LaneMemory {
     store.chunks.attach(baton::kUnitClassChunk, chunkBatches(), chunk_batches_, chunk_base_,
                         baton::kChunkBytes, lane, &superblock());
     auto* nodes = baton::segment.at<baton::Node>(node_base_);
-    store.attach(nodes, baton::segment.at<uint8_t>(chunk_base_), lane);
+    store.attach(nodes, baton::segment.at<uint8_t>(chunk_base_));
   }
 
   // From here on only the first `batches` batches of chunks can be backed with memory.
