@@ -205,7 +205,7 @@ Napi::Value sessionNote(const Napi::CallbackInfo& info) {
   const Bytes bytes = bytesOf(info[2]);
   const auto note = [&](uint8_t* to, size_t room, int32_t* length) {
     *length = std::min(bytes.size, static_cast<int32_t>(room));
-    memcpy(to, bytes.data, static_cast<size_t>(*length));
+    if (*length > 0) memcpy(to, bytes.data, static_cast<size_t>(*length));
   };
   switch (intOf(info[1])) {
     case 0: note(row.name, sizeof row.name, &row.name_bytes); break;

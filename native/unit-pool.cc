@@ -81,7 +81,6 @@ bool UnitPool::charge(double bytes) {
 }
 
 void UnitPool::settle() {
-  if (given_.empty()) return;
   for (const int32_t unit : given_) {
     const int32_t index = unit / kBatchUnits;
     Batch& batch = batches_[index];
@@ -94,19 +93,24 @@ void UnitPool::settle() {
   available_ += count;
   used_ -= count;
   given_.clear();
-  if (free_batches_ > 2 * kSpareBatches) {
-    int32_t released = 0;  // few at a time: giving memory back takes the kernel longer than a turn should
-    for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches && released < kReleaseMax;) {
-      if (batches_[open_[i]].free != kAllFree) {
-        ++i;
-        continue;
-      }
-      release(open_[i]);
-      ++released;
-      open_[i] = open_.back();
-      open_.pop_back();
+  if (free_batches_ > 2 * kSpareBatches) releasing_ = true;
+  if (releasing_) releaseSome();
+}
+
+// A few at a time: giving memory back takes the kernel longer than a turn should.
+void UnitPool::releaseSome() {
+  int32_t left = kReleaseMax;
+  for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches; ) {
+    if (batches_[open_[i]].free != kAllFree) {
+      ++i;
+      continue;
     }
+    if (left-- == 0) return;
+    release(open_[i]);
+    open_[i] = open_.back();
+    open_.pop_back();
   }
+  releasing_ = false;
 }
 
 void UnitPool::release(int32_t index) {

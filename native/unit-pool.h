@@ -66,6 +66,7 @@ class UnitPool {
   bool grow(int32_t units);
   bool takeBatch();
   void release(int32_t batch);
+  void releaseSome();
   bool charge(double bytes);
 
   Batch* batches_ = nullptr;
@@ -79,6 +80,7 @@ class UnitPool {
   int32_t cursor_ = 0;  // where the search for a batch nobody owns begins
   int32_t available_ = 0;
   int32_t used_ = 0;
+  bool releasing_ = false;  // giving spare batches back, some each turn
   int32_t free_batches_ = 0;  // wholly free ones in open_
   std::vector<int32_t> open_;  // batches with free units, not current
   std::vector<int32_t> given_;
