@@ -1,4 +1,5 @@
-// The addon's table of contents: each file says what it offers, src/native/binding.ts what it means.
+// The addon's table of contents: each file says what it offers, src/native/binding.ts what it
+// means.
 #include <napi.h>
 
 #include "hash.h"
@@ -16,8 +17,11 @@ Napi::Value hashKey(const Napi::CallbackInfo& info) {
   const int32_t open = info[1].As<Napi::Number>().Int32Value();
   const int32_t close = info[2].As<Napi::Number>().Int32Value();
   const auto key = info[3].As<Napi::Uint8Array>();
-  const baton::KeyTag tag = open < 0 ? baton::KeyTag{0, 0} : baton::KeyTag{static_cast<uint8_t>(open), static_cast<uint8_t>(close)};
-  return Napi::Number::New(info.Env(), static_cast<int32_t>(baton::route_hash(kind, tag, key.Data(), key.ByteLength())));
+  const baton::KeyTag tag =
+      open < 0 ? baton::KeyTag{0, 0}
+               : baton::KeyTag{static_cast<uint8_t>(open), static_cast<uint8_t>(close)};
+  return Napi::Number::New(
+      info.Env(), static_cast<int32_t>(baton::route_hash(kind, tag, key.Data(), key.ByteLength())));
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {

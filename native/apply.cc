@@ -20,7 +20,8 @@ class Applier {
     if ((session_->flags & kSessionFlagQuit) != 0) return;  // behind QUIT nothing is carried out
     // Behind one that waits: keep the order.
     if (session_->stalled_on != 0) return stall(session_->stalled_on);
-    if ((session_->flags & kSessionFlagBarrier) != 0) return descriptor.kind == kDescriptorKindProtocolError ? reopen() : wait();
+    if ((session_->flags & kSessionFlagBarrier) != 0)
+      return descriptor.kind == kDescriptorKindProtocolError ? reopen() : wait();
     session_->active_us = lane_.head->now_us;  // told, not relied upon: no image
     session_->last_command = descriptor.command;
     if (__builtin_expect(descriptor.plan > 0, 1)) return forward(descriptor.plan);
@@ -28,7 +29,9 @@ class Applier {
   }
 
  private:
-  bool chained() const { return descriptor_->offset < 0 && descriptor_->kind == kDescriptorKindRequest; }
+  bool chained() const {
+    return descriptor_->offset < 0 && descriptor_->kind == kDescriptorKindRequest;
+  }
   const uint8_t* bytes() const { return lane_.region.arena + descriptor_->offset; }
   Session& touched() { return lane_.journal.touch(*session_); }
 
@@ -92,10 +95,16 @@ class Applier {
   void forward(int32_t number) {
     Link& link = lane_.journal.touch(lane_.links[number]);
     Chain& out = outOf(link);
-    if (__builtin_expect(int64_t{out.bytes} + descriptor_->bytes > kQueueMax, 0)) return stall(number);
-    const bool moves = chained() && session_->in_bytes == session_->whole_bytes;  // nodes change hands
-    if (__builtin_expect(!lane_.chains.reserve(moves ? 0 : descriptor_->bytes), 0)) return refuseForMemory();
-    if (chained()) takeWhole(&out); else lane_.chains.append(out, bytes(), descriptor_->bytes);
+    if (__builtin_expect(int64_t{out.bytes} + descriptor_->bytes > kQueueMax, 0))
+      return stall(number);
+    const bool moves =
+        chained() && session_->in_bytes == session_->whole_bytes;  // nodes change hands
+    if (__builtin_expect(!lane_.chains.reserve(moves ? 0 : descriptor_->bytes), 0))
+      return refuseForMemory();
+    if (chained())
+      takeWhole(&out);
+    else
+      lane_.chains.append(out, bytes(), descriptor_->bytes);
     const int32_t request = lane_.newRequest();
     Request& row = track(request, descriptor_->bytes, number);
     lane_.pushToSession(touched(), request);
@@ -103,8 +112,9 @@ class Applier {
     lane_.command_counters[descriptor_->command].calls += 1;
   }
 
-  // Takes the whole large request out of the in chain. What lies behind it, if it had to wait, stays; the
-  // request is copied then, because a chain cannot be cut in the middle without touching committed bytes.
+  // Takes the whole large request out of the in chain. What lies behind it, if it had to wait,
+  // stays; the request is copied then, because a chain cannot be cut in the middle without touching
+  // committed bytes.
   void takeWhole(Chain* to) {
     Session& session = touched();
     Chain& in = inOf(session);
@@ -187,10 +197,12 @@ class Applier {
     const int32_t* part_of = link_of + parts;
     // Each part repeats the name and a header; the rest is the request's own bytes, once.
     for (int32_t part = 0; part < parts; ++part) {
-      if (int64_t{lane_.links[link_of[part]].out_bytes} + descriptor_->bytes + 8192 > kQueueMax) return stall(link_of[part]);
+      if (int64_t{lane_.links[link_of[part]].out_bytes} + descriptor_->bytes + 8192 > kQueueMax)
+        return stall(link_of[part]);
     }
-    const bool fits = lane_.chains.reserve(descriptor_->bytes + int64_t{8192} * parts + 2 * keys) &&
-                      lane_.chains.nodes.reserve(descriptor_->bytes / ChainStore::kNodeBytes + 2 * parts + 4);
+    const bool fits =
+        lane_.chains.reserve(descriptor_->bytes + int64_t{8192} * parts + 2 * keys) &&
+        lane_.chains.nodes.reserve(descriptor_->bytes / ChainStore::kNodeBytes + 2 * parts + 4);
     if (!fits) return refuseForMemory();
     const int32_t whole = lane_.newRequest();
     Request& parent = track(whole, descriptor_->bytes, 0);
@@ -228,7 +240,8 @@ class Applier {
   void writePart(Chain& out, int32_t part, const int32_t* part_of, int32_t keys, int32_t step) {
     const int32_t* argument = lane_.region.argument + descriptor_->arguments;
     char header[kHeaderMax];
-    const int length = snprintf(header, sizeof header, "*%d\r\n", 1 + counts_[static_cast<size_t>(part)] * step);
+    const int length =
+        snprintf(header, sizeof header, "*%d\r\n", 1 + counts_[static_cast<size_t>(part)] * step);
     lane_.chains.append(out, reinterpret_cast<const uint8_t*>(header), length);
     cursor_ = {};
     copyArgument(out, argument);
@@ -243,7 +256,8 @@ class Applier {
     const int32_t offset = argument[0], length = argument[1];
     if (!chained()) {
       const uint8_t* from = bytes() + offset;
-      while (*--from != '$') {}  // digits and CRLF lie between
+      while (*--from != '$') {
+      }  // digits and CRLF lie between
       lane_.chains.append(out, from, static_cast<int32_t>(bytes() + offset - from) + length + 2);
       return;
     }
@@ -257,14 +271,16 @@ class Applier {
   Descriptor* descriptor_ = nullptr;
   Session* session_ = nullptr;
   std::vector<int32_t> counts_;  // keys of each part
-  ChainCursor cursor_;  // where copying from a large request has got to
+  ChainCursor cursor_;           // where copying from a large request has got to
 };
 
 void Lane::applyPlans(int32_t decided) {
   Applier applier(*this);
   for (; head->applied < decided; ++head->applied) {
     Descriptor& descriptor = descriptors[head->applied];
-    if (descriptor.kind == kDescriptorKindRequest || descriptor.kind == kDescriptorKindProtocolError) applier.run(descriptor);
+    if (descriptor.kind == kDescriptorKindRequest ||
+        descriptor.kind == kDescriptorKindProtocolError)
+      applier.run(descriptor);
   }
 }
 

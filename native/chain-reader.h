@@ -27,7 +27,10 @@ class ChainReader {
     int64_t value = 0;
     bool negative = false;
     for (uint8_t byte = next(); byte != '\r'; byte = next()) {
-      if (byte == '-') negative = true; else value = value * 10 + (byte - '0');
+      if (byte == '-')
+        negative = true;
+      else
+        value = value * 10 + (byte - '0');
     }
     next();
     return negative ? -value : value;
@@ -37,12 +40,13 @@ class ChainReader {
   void load() {
     piece_begin_ = at_;
     bool first = true;
-    store_.visit(chain_, at_, std::min(left(), kChunkBytes), [&](const uint8_t* bytes, int32_t step) {
-      if (!first) return;
-      first = false;
-      piece_ = bytes;
-      piece_end_ = at_ + step;
-    });
+    store_.visit(chain_, at_, std::min(left(), kChunkBytes),
+                 [&](const uint8_t* bytes, int32_t step) {
+                   if (!first) return;
+                   first = false;
+                   piece_ = bytes;
+                   piece_end_ = at_ + step;
+                 });
   }
 
   const ChainStore& store_;

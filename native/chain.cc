@@ -57,9 +57,13 @@ bool ChainStore::appendChain(Chain& chain, Chain& from) {
   return true;
 }
 
-bool ChainStore::appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count, ChainCursor* cursor) {
+bool ChainStore::appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count,
+                            ChainCursor* cursor) {
   bool whole = true;
-  visit(from, offset, count, [&](const uint8_t* bytes, int32_t step) { whole = whole && append(chain, bytes, step); }, cursor);
+  visit(
+      from, offset, count,
+      [&](const uint8_t* bytes, int32_t step) { whole = whole && append(chain, bytes, step); },
+      cursor);
   return whole;
 }
 
@@ -72,7 +76,8 @@ void ChainStore::consume(Chain& chain, int32_t count) {
     const int32_t step = std::min(count, end - chain.start);
     const bool emptied = chain.start + step == end;
     const int32_t first = chain.start / kChunkBytes;
-    const int32_t beyond = emptied ? (end + kChunkBytes - 1) / kChunkBytes : (chain.start + step) / kChunkBytes;
+    const int32_t beyond =
+        emptied ? (end + kChunkBytes - 1) / kChunkBytes : (chain.start + step) / kChunkBytes;
     for (int32_t i = first; i < beyond; ++i) chunks.give(node.chunk[i]);
     chain.start += step;
     count -= step;
@@ -114,13 +119,15 @@ int32_t ChainStore::pieces(const Chain& chain, iovec* to, int32_t most) const {
   return filled;
 }
 
-void ChainStore::mark(const Chain& chain, std::vector<bool>& node_marks, std::vector<bool>& chunk_marks) const {
+void ChainStore::mark(const Chain& chain, std::vector<bool>& node_marks,
+                      std::vector<bool>& chunk_marks) const {
   if (chain.bytes == 0) return;
   int32_t at = chain.start;
   for (int32_t node = chain.head;; node = nodes_[node].next, at = nodes_[node].start) {
     node_marks[static_cast<size_t>(node)] = true;
     const int32_t end = node == chain.tail ? chain.end : nodes_[node].end;
-    for (int32_t i = at / kChunkBytes; i * kChunkBytes < end; ++i) chunk_marks[static_cast<size_t>(nodes_[node].chunk[i])] = true;
+    for (int32_t i = at / kChunkBytes; i * kChunkBytes < end; ++i)
+      chunk_marks[static_cast<size_t>(nodes_[node].chunk[i])] = true;
     if (node == chain.tail) return;
   }
 }

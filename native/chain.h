@@ -3,9 +3,9 @@
 //   row columns:  head ──► node ──next──► node ──next──► node ◄── tail
 //                 start = first unread byte in the head   end = bytes used in the tail
 //
-// The five columns in the row are the truth; a node's own start and end count only while it is neither
-// head nor tail. So appending and consuming change one row and write only where no committed word leads,
-// and a before-image of the row undoes them.
+// The five columns in the row are the truth; a node's own start and end count only while it is
+// neither head nor tail. So appending and consuming change one row and write only where no
+// committed word leads, and a before-image of the row undoes them.
 #pragma once
 #include <sys/uio.h>
 
@@ -31,7 +31,8 @@ static_assert(offsetof(Session, in_bytes) - offsetof(Session, in_head) == offset
 static_assert(offsetof(Session, out_bytes) - offsetof(Session, out_head) == offsetof(Chain, bytes));
 static_assert(offsetof(Link, in_bytes) - offsetof(Link, in_head) == offsetof(Chain, bytes));
 static_assert(offsetof(Link, out_bytes) - offsetof(Link, out_head) == offsetof(Chain, bytes));
-static_assert(offsetof(Request, held_bytes) - offsetof(Request, held_head) == offsetof(Chain, bytes));
+static_assert(offsetof(Request, held_bytes) - offsetof(Request, held_head) ==
+              offsetof(Chain, bytes));
 
 inline Chain& inOf(Session& row) { return *reinterpret_cast<Chain*>(&row.in_head); }
 inline Chain& outOf(Session& row) { return *reinterpret_cast<Chain*>(&row.out_head); }
@@ -41,8 +42,8 @@ inline Chain& heldOf(Request& row) { return *reinterpret_cast<Chain*>(&row.held_
 
 // Where a walk through a chain has got to, so that the next one need not begin at the head.
 struct ChainCursor {
-  int32_t node = 0;  // 0: begin at the head
-  int32_t at = 0;  // within the node
+  int32_t node = 0;    // 0: begin at the head
+  int32_t at = 0;      // within the node
   int32_t offset = 0;  // within the chain
 };
 
@@ -83,12 +84,14 @@ class ChainStore {
     return true;
   }
 
-  // Appends all of `from`, which becomes empty: nodes change hands, no byte is copied unless it is little.
+  // Appends all of `from`, which becomes empty: nodes change hands, no byte is copied unless it is
+  // little.
   bool appendChain(Chain& chain, Chain& from);
 
   // Appends a copy of [offset, offset + count) of another chain.
   // With a cursor the walk goes on where the last one began; its offsets must not go back.
-  bool appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count, ChainCursor* cursor = nullptr);
+  bool appendPart(Chain& chain, const Chain& from, int32_t offset, int32_t count,
+                  ChainCursor* cursor = nullptr);
 
   // Drops `count` bytes from the front; chunks are given back as they become empty.
   void consume(Chain& chain, int32_t count);
@@ -103,11 +106,13 @@ class ChainStore {
   int32_t pieces(const Chain& chain, iovec* to, int32_t most) const;
 
   // Marks what the chain leads to; for check().
-  void mark(const Chain& chain, std::vector<bool>& node_marks, std::vector<bool>& chunk_marks) const;
+  void mark(const Chain& chain, std::vector<bool>& node_marks,
+            std::vector<bool>& chunk_marks) const;
 
   // Calls visit(bytes, count) for each contiguous piece of [offset, offset + count).
   template <class Visit>
-  void visit(const Chain& chain, int32_t offset, int32_t count, Visit visit, ChainCursor* cursor = nullptr) const {
+  void visit(const Chain& chain, int32_t offset, int32_t count, Visit visit,
+             ChainCursor* cursor = nullptr) const {
     int32_t node = chain.head;
     int32_t at = chain.start;
     const int32_t wanted = offset;
@@ -138,10 +143,12 @@ class ChainStore {
 
  private:
   uint8_t* byteAt(int32_t node, int32_t at) const {
-    return chunks_ + static_cast<int64_t>(nodes_[node].chunk[at / kChunkBytes]) * kChunkBytes + at % kChunkBytes;
+    return chunks_ + static_cast<int64_t>(nodes_[node].chunk[at / kChunkBytes]) * kChunkBytes +
+           at % kChunkBytes;
   }
 
-  // Makes room for at least one byte behind the chain's end; returns how much, 0 when memory ran out.
+  // Makes room for at least one byte behind the chain's end; returns how much, 0 when memory ran
+  // out.
   int32_t openTail(Chain& chain, uint8_t** room) {
     if (chain.tail == 0 || chain.end == kNodeBytes) {
       if (!addNode(chain)) return 0;

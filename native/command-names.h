@@ -1,5 +1,5 @@
-// From a command's name to its number, case-insensitively, in a few nanoseconds. The names and what the
-// scanner must know of each come from TypeScript's command table once, at start.
+// From a command's name to its number, case-insensitively, in a few nanoseconds. The names and what
+// the scanner must know of each come from TypeScript's command table once, at start.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -13,7 +13,8 @@ class CommandNames {
   static constexpr int32_t kNameMax = 24;
 
   // What framing does beside finding the end, packed by commandShapes() in src/proxy/dispatch.ts:
-  // bit 0: list the arguments; bits 8-15: first key; bits 16-23: step between keys, 0 = do not hash.
+  // bit 0: list the arguments; bits 8-15: first key; bits 16-23: step between keys, 0 = do not
+  // hash.
   struct Shape {
     bool list_arguments;
     int32_t first_key;
@@ -35,7 +36,9 @@ class CommandNames {
     for (uint32_t at = slotOf(words, length);; at = (at + 1) & kMask) {
       const Entry& entry = table_[at];
       if (entry.length == 0) return -1;
-      if (entry.length == length && entry.words[0] == words[0] && entry.words[1] == words[1] && entry.words[2] == words[2]) return entry.number;
+      if (entry.length == length && entry.words[0] == words[0] && entry.words[1] == words[1] &&
+          entry.words[2] == words[2])
+        return entry.number;
     }
   }
 
@@ -51,7 +54,8 @@ class CommandNames {
     int32_t number;
   };
 
-  // One to eight bytes as a word, without reading beyond them and without a call: two loads that overlap.
+  // One to eight bytes as a word, without reading beyond them and without a call: two loads that
+  // overlap.
   static uint64_t loadShort(const uint8_t* bytes, int32_t length) {
     if (length >= 4) {
       uint32_t low, high;
@@ -76,7 +80,9 @@ class CommandNames {
   }
 
   static uint32_t slotOf(const uint64_t* words, int32_t length) {
-    const uint64_t mixed = (words[0] ^ (words[1] * 31) ^ (words[2] * 961) ^ static_cast<uint64_t>(length)) * 0x9e3779b97f4a7c15;
+    const uint64_t mixed =
+        (words[0] ^ (words[1] * 31) ^ (words[2] * 961) ^ static_cast<uint64_t>(length)) *
+        0x9e3779b97f4a7c15;
     return static_cast<uint32_t>(mixed >> 52) & kMask;
   }
 

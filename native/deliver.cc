@@ -3,9 +3,10 @@
 //   link's list:   request ─ request ─ request      the link's replies come in this order
 //   session's list:      request ─ request          its replies must leave in this order
 //
-// A reply whose turn it is goes straight to its session's output. One that comes too early is held: in
-// the arena while the turn lasts (often the missing one comes in the same turn), then in its request's
-// row if it is short, else in a chain. A reply that does not fit one receive flows on in pieces.
+// A reply whose turn it is goes straight to its session's output. One that comes too early is held:
+// in the arena while the turn lasts (often the missing one comes in the same turn), then in its
+// request's row if it is short, else in a chain. A reply that does not fit one receive flows on in
+// pieces.
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -31,7 +32,8 @@ int32_t bucketOf(double us) {
 
 // Errors by which twemproxy judges a server unfit, beside those of the connection.
 bool isServerFailure(const uint8_t* bytes, int32_t count) {
-  return (count > 4 && memcmp(bytes, "-OOM", 4) == 0) || (count > 5 && memcmp(bytes, "-BUSY", 5) == 0) ||
+  return (count > 4 && memcmp(bytes, "-OOM", 4) == 0) ||
+         (count > 5 && memcmp(bytes, "-BUSY", 5) == 0) ||
          (count > 8 && memcmp(bytes, "-LOADING", 8) == 0);
 }
 
@@ -89,7 +91,8 @@ void Lane::frameReplies(Link& link, Receipt& receipt) {
     if (total - used <= kKeepMax) break;
     pushBegin(&scanOf(link), PushMode::Reply);
     link.streaming = bytes[used] == '>' ? kStreamingPush : kStreamingReply;
-    if (link.streaming == kStreamingReply && link.requests > 0) journal.touch(requests[link.request_head]).flags |= kRequestFlagPartial;
+    if (link.streaming == kStreamingReply && link.requests > 0)
+      journal.touch(requests[link.request_head]).flags |= kRequestFlagPartial;
     const int32_t taken = streamReply(link, bytes + used, total - used);
     used = taken < 0 ? -1 : used + taken;
   }
@@ -98,7 +101,9 @@ void Lane::frameReplies(Link& link, Receipt& receipt) {
   const bool unasked = more && link.state == kLinkStateUp && bytes[used] != '>' && !isAwaited(link);
   if (used < 0 || unasked) return linkBroken(link, EPROTO);
   receipt.used = used;
-  if (used < total && link.state != kLinkStateDown && !chains.append(inOf(link), bytes + used, total - used)) linkBroken(link, ENOMEM);
+  if (used < total && link.state != kLinkStateDown &&
+      !chains.append(inOf(link), bytes + used, total - used))
+    linkBroken(link, ENOMEM);
 }
 
 // Whether a reply is due: a request has begun to leave. A line that a server says by itself
@@ -139,17 +144,20 @@ void Lane::replyPiece(Request& request, const uint8_t* bytes, int32_t count) {
   const int32_t session_number = request.session;
   session.held_bytes += count;
   if (overLimit(session)) return closeSession(session_number, kCloseReasonOutputLimit);
-  if (!chains.append(heldOf(journal.touch(request)), bytes, count)) closeSession(session_number, kCloseReasonNoMemory);
+  if (!chains.append(heldOf(journal.touch(request)), bytes, count))
+    closeSession(session_number, kCloseReasonNoMemory);
 }
 
 bool Lane::overLimit(const Session& session) const {
-  return session.out_bytes + static_cast<double>(session.held_bytes) > pools[session.pool].output_limit;
+  return session.out_bytes + static_cast<double>(session.held_bytes) >
+         pools[session.pool].output_limit;
 }
 
 // The last piece has been passed on.
 void Lane::replyEnd(Request& request) {
   const int32_t number = numberOf(request);
-  if (request.session == 0 || (request.flags & kRequestFlagTimedOut) != 0) return dropReply(request);
+  if (request.session == 0 || (request.flags & kRequestFlagTimedOut) != 0)
+    return dropReply(request);
   journal.touch(request).flags &= ~(kRequestFlagPartial | kRequestFlagCut | kRequestFlagInLink);
   if ((request.flags & kRequestFlagPart) != 0) {
     request.state = kRequestStateHeld;
@@ -173,7 +181,8 @@ void Lane::countReply(Link& link, const Request& request, const uint8_t* bytes, 
     if (isServerFailure(bytes, count)) {
       counted.failures += 1;
       counted.failures_total += 1;
-      if (head->descriptors < sizes.descriptors / 2) describe(kDescriptorKindServerFailing, numberOf(link));
+      if (head->descriptors < sizes.descriptors / 2)
+        describe(kDescriptorKindServerFailing, numberOf(link));
       return;
     }
   }
@@ -221,18 +230,22 @@ void Lane::replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t o
 // A reply nobody waits for any more: its client left, or was given an error when the time was up.
 void Lane::dropReply(Request& request) {
   backend_counters[links[request.link].backend].late += 1;
-  if ((request.flags & kRequestFlagInSession) == 0 && request.parent == 0) return freeRequest(numberOf(request));
-  journal.touch(request).flags &= ~kRequestFlagInLink;  // the error it was given still waits its turn
+  if ((request.flags & kRequestFlagInSession) == 0 && request.parent == 0)
+    return freeRequest(numberOf(request));
+  journal.touch(request).flags &=
+      ~kRequestFlagInLink;  // the error it was given still waits its turn
 }
 
 // Queues bytes for a client; one that lets too much pile up is closed.
 void Lane::append(Session& session, const uint8_t* bytes, int32_t count) {
   const int32_t number = numberOf(session);
   if (session.state == kSessionStateClosing) return;
-  if (__builtin_expect(session.out_bytes + static_cast<double>(count) > pools[session.pool].output_limit, 0)) {
+  if (__builtin_expect(
+          session.out_bytes + static_cast<double>(count) > pools[session.pool].output_limit, 0)) {
     return closeSession(number, kCloseReasonOutputLimit);
   }
-  if (__builtin_expect(!chains.append(outOf(session), bytes, count), 0)) return closeSession(number, kCloseReasonNoMemory);
+  if (__builtin_expect(!chains.append(outOf(session), bytes, count), 0))
+    return closeSession(number, kCloseReasonNoMemory);
   dirtySession(number);
 }
 
@@ -244,7 +257,8 @@ void Lane::complete(Session& session, Request& request, bool in_link) {
   if (request.command >= 0) command_counters[request.command].usec += us;
   popFromSession(session);
   if (!in_link) return freeRequest(numberOf(request));
-  request.flags &= ~kRequestFlagInSession;  // imaged: it was given an error in this turn or has been held
+  request.flags &=
+      ~kRequestFlagInSession;  // imaged: it was given an error in this turn or has been held
 }
 
 // Replies that were held and whose turn has come.
@@ -259,11 +273,13 @@ void Lane::drainHeld(Session& session) {
     if (request.near_bytes > 0) {
       const int32_t count = request.near_bytes;
       session.held_bytes -= count;
-      append(session, request.near_offset < 0 ? request.inline_ : region.arena + request.near_offset, count);
+      append(session,
+             request.near_offset < 0 ? request.inline_ : region.arena + request.near_offset, count);
       request.near_bytes = 0;
     } else if (held.bytes > 0) {
       session.held_bytes -= held.bytes;
-      if (!chains.appendChain(outOf(session), held)) return closeSession(numberOf(session), kCloseReasonNoMemory);
+      if (!chains.appendChain(outOf(session), held))
+        return closeSession(numberOf(session), kCloseReasonNoMemory);
       dirtySession(numberOf(session));
     }
     if (partial) {
@@ -301,7 +317,8 @@ void Lane::hold(Request& request, const uint8_t* bytes, int32_t count) {
 void Lane::settleNear() {
   for (const int32_t number : near_) {
     Request& request = requests[number];
-    if (request.state != kRequestStateHeld || request.near_bytes == 0 || request.near_offset < 0) continue;
+    if (request.state != kRequestStateHeld || request.near_bytes == 0 || request.near_offset < 0)
+      continue;
     const uint8_t* bytes = region.arena + request.near_offset;
     const int32_t count = request.near_bytes;
     if (count <= static_cast<int32_t>(sizeof request.inline_)) {
@@ -309,13 +326,15 @@ void Lane::settleNear() {
       request.near_offset = -1;
     } else {
       journal.touch(request).near_bytes = 0;
-      if (!chains.append(heldOf(request), bytes, count) && request.session != 0) closeSession(request.session, kCloseReasonNoMemory);
+      if (!chains.append(heldOf(request), bytes, count) && request.session != 0)
+        closeSession(request.session, kCloseReasonNoMemory);
     }
   }
   near_.clear();
 }
 
-// Answers a request with an error in place of its server's reply. It may still be strung to its link.
+// Answers a request with an error in place of its server's reply. It may still be strung to its
+// link.
 void Lane::answerError(int32_t number, const uint8_t* bytes, int32_t count) {
   Request& request = journal.touch(requests[number]);
   if (request.session == 0) return;
@@ -324,7 +343,8 @@ void Lane::answerError(int32_t number, const uint8_t* bytes, int32_t count) {
   pool_counters[session.pool].forward_error += 1;
   session.held_bytes -= heldOf(request).bytes;
   chains.clear(heldOf(request));
-  if ((request.flags & kRequestFlagCut) != 0) return closeSession(session_number, kCloseReasonReplyCut);
+  if ((request.flags & kRequestFlagCut) != 0)
+    return closeSession(session_number, kCloseReasonReplyCut);
   request.flags &= ~kRequestFlagPartial;
   if ((request.flags & kRequestFlagPart) != 0) {
     request.flags |= kRequestFlagError;

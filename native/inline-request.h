@@ -22,7 +22,11 @@ inline int32_t rewriteInline(const uint8_t* line, int32_t count, uint8_t* to, in
   std::string text;
   text.append("*").append(std::to_string(arguments.size())).append("\r\n");
   for (const std::string& argument : arguments) {
-    text.append("$").append(std::to_string(argument.size())).append("\r\n").append(argument).append("\r\n");
+    text.append("$")
+        .append(std::to_string(argument.size()))
+        .append("\r\n")
+        .append(argument)
+        .append("\r\n");
   }
   if (static_cast<int64_t>(text.size()) + 64 > room) return kInlineNoRoom;
   memcpy(to, text.data(), text.size());
@@ -33,7 +37,9 @@ namespace inline_detail {
 
 // What may stand between arguments, and the narrower set that ends an unquoted one.
 inline bool isSpace(uint8_t c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0; }
-inline bool endsWord(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0; }
+inline bool endsWord(uint8_t c) {
+  return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0;
+}
 
 inline int hexDigit(uint8_t c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -43,12 +49,18 @@ inline int hexDigit(uint8_t c) {
 
 inline char unescape(uint8_t c) {
   switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return static_cast<char>(c);
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'b':
+      return '\b';
+    case 'a':
+      return '\a';
+    default:
+      return static_cast<char>(c);
   }
 }
 
@@ -70,7 +82,10 @@ inline bool splitInline(const uint8_t* line, int32_t count, std::vector<std::str
       }
       if (quote == 0) {
         if (endsWord(*p)) break;
-        if (*p == '"' || *p == '\'') quote = *p; else word += static_cast<char>(*p);
+        if (*p == '"' || *p == '\'')
+          quote = *p;
+        else
+          word += static_cast<char>(*p);
         continue;
       }
       if (*p == quote) {
@@ -78,7 +93,8 @@ inline bool splitInline(const uint8_t* line, int32_t count, std::vector<std::str
         ++p;
         break;
       }
-      if (quote == '"' && *p == '\\' && end - p > 3 && p[1] == 'x' && hexDigit(p[2]) >= 0 && hexDigit(p[3]) >= 0) {
+      if (quote == '"' && *p == '\\' && end - p > 3 && p[1] == 'x' && hexDigit(p[2]) >= 0 &&
+          hexDigit(p[3]) >= 0) {
         word += static_cast<char>(hexDigit(p[2]) * 16 + hexDigit(p[3]));
         p += 3;
       } else if (quote == '"' && *p == '\\' && end - p > 1) {

@@ -1,15 +1,17 @@
-// A turn is a transaction: before a committed row changes, its bytes are kept here; one word commits.
+// A turn is a transaction: before a committed row changes, its bytes are kept here; one word
+// commits.
 //
-//   journal:  [offset|bytes|row image] [offset|bytes|row image] …        used ── lane_head.journal_used
+//   journal:  [offset|bytes|row image] [offset|bytes|row image] …        used ──
+//   lane_head.journal_used
 //
-// To change a row: write its image behind the last one, store the new `used`, then change the row in
-// place. To commit: store used = 0. Whoever finds used > 0 in a lane without an owner copies the images
-// back, last first, and the turn never happened; doing so twice is harmless. Nothing of an open turn
-// reaches send(2), so the wire can never be ahead of a row. Why images and not a redo record of new
-// values: docs/adr/0003.
+// To change a row: write its image behind the last one, store the new `used`, then change the row
+// in place. To commit: store used = 0. Whoever finds used > 0 in a lane without an owner copies the
+// images back, last first, and the turn never happened; doing so twice is harmless. Nothing of an
+// open turn reaches send(2), so the wire can never be ahead of a row. Why images and not a redo
+// record of new values: docs/adr/0003.
 //
-// What needs no image: bytes and rows that no committed word leads to (behind a chain's end, beyond a
-// list's tail), and counters.
+// What needs no image: bytes and rows that no committed word leads to (behind a chain's end, beyond
+// a list's tail), and counters.
 #pragma once
 #include <cstdint>
 #include <cstdlib>
@@ -48,8 +50,8 @@ class Journal {
   }
 
   // Everything since the last commit becomes true.
-  // The turn's number goes on first: were it the other way round, a death in between would leave a turn open
-  // whose rows claim to be imaged and are not. 0 is nobody's turn.
+  // The turn's number goes on first: were it the other way round, a death in between would leave a
+  // turn open whose rows claim to be imaged and are not. 0 is nobody's turn.
   void commit() {
     nextTurn();
     *const_cast<volatile int32_t*>(&head_->journal_used) = 0;
@@ -58,8 +60,8 @@ class Journal {
 
   int32_t used() const { return head_->journal_used; }
 
-  // Puts every row back as it was at the last commit. Every owner that did not see that commit itself calls
-  // it first; if it dies on the way, the next one calls it again.
+  // Puts every row back as it was at the last commit. Every owner that did not see that commit
+  // itself calls it first; if it dies on the way, the next one calls it again.
   void rollBack();
 
  private:
@@ -76,13 +78,18 @@ class Journal {
 
   void keep(const void* row, int32_t bytes) {
     // Each row is imaged once a turn and the region has room for all rows (src/shm/plan.ts).
-    if (__builtin_expect(head_->journal_used + bytes + static_cast<int32_t>(sizeof(Entry)) > capacity_, 0)) abort();
+    if (__builtin_expect(
+            head_->journal_used + bytes + static_cast<int32_t>(sizeof(Entry)) > capacity_, 0))
+      abort();
     uint8_t* at = base_ + head_->journal_used;
-    const Entry entry = {static_cast<uint32_t>(static_cast<const uint8_t*>(row) - lane_base_), static_cast<uint32_t>(bytes)};
+    const Entry entry = {static_cast<uint32_t>(static_cast<const uint8_t*>(row) - lane_base_),
+                         static_cast<uint32_t>(bytes)};
     memcpy(at, row, static_cast<size_t>(bytes));
-    memcpy(at + bytes, &entry, sizeof entry);  // behind its image, so that it can be walked last first
+    memcpy(at + bytes, &entry,
+           sizeof entry);  // behind its image, so that it can be walked last first
     storeBarrier();
-    *const_cast<volatile int32_t*>(&head_->journal_used) = head_->journal_used + bytes + static_cast<int32_t>(sizeof entry);
+    *const_cast<volatile int32_t*>(&head_->journal_used) =
+        head_->journal_used + bytes + static_cast<int32_t>(sizeof entry);
     storeBarrier();
   }
 

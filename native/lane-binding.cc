@@ -64,8 +64,10 @@ void attachPool(const Napi::Float64Array& bases, int32_t number) {
   const int32_t chunk_batches = lane.superblock->chunks / UnitPool::kBatchUnits;
   const auto node_base = static_cast<uint64_t>(lane.superblock->node_base);
   const auto chunk_base = static_cast<uint64_t>(lane.superblock->chunk_base);
-  lane.chains.nodes.attach(kUnitClassNode, batches, node_batches, node_base, sizeof(Node), number, lane.superblock);
-  lane.chains.chunks.attach(kUnitClassChunk, batches + node_batches, chunk_batches, chunk_base, kChunkBytes, number, lane.superblock);
+  lane.chains.nodes.attach(kUnitClassNode, batches, node_batches, node_base, sizeof(Node), number,
+                           lane.superblock);
+  lane.chains.chunks.attach(kUnitClassChunk, batches + node_batches, chunk_batches, chunk_base,
+                            kChunkBytes, number, lane.superblock);
   lane.chains.attach(segment.at<Node>(node_base), segment.at<uint8_t>(chunk_base));
 }
 
@@ -74,7 +76,8 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   const auto bases = plan.Get("tableBases").As<Napi::Float64Array>();
   const auto sizes = plan.Get("sizes").As<Napi::Int32Array>();
   const int32_t number = intOf(plan.Get("lane"));
-  lane.sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]};
+  lane.sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],
+                sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]};
   lane.fd_base = intOf(plan.Get("fdBase"));
   attachTables(bases, number);
   attachRegions(plan.Get("regions").As<Napi::Float64Array>());
@@ -82,8 +85,10 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   const auto peers = plan.Get("peerCounters").As<Napi::Float64Array>();
   const int32_t first_peer = intOf(plan.Get("firstPeer"));
   auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane) + first_peer;
-  for (size_t i = 0; i < peers.ElementLength(); ++i) lane.peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(peers[i]))});
-  auto* lane_base = segment.at<uint8_t>(static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue()));
+  for (size_t i = 0; i < peers.ElementLength(); ++i)
+    lane.peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(peers[i]))});
+  auto* lane_base = segment.at<uint8_t>(
+      static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue()));
   lane.journal.attach(lane.head, lane.region.journal, lane_base, lane.sizes.journal_bytes);
   if (lane.head->turn == 0) {
     // A new extent: what an owner that died has left in the pool belongs to nobody any more.
@@ -94,8 +99,10 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   lane.head->now_us = monotonicUs();
   lane.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (lane.epoll_fd < 0) return throwErrno(info.Env(), "epoll_create1", errno);
-  // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it now.
-  const int top = fcntl(0, F_DUPFD_CLOEXEC, lane.fd_base + lane.sizes.sessions + lane.sizes.links - 1);
+  // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it
+  // now.
+  const int top =
+      fcntl(0, F_DUPFD_CLOEXEC, lane.fd_base + lane.sizes.sessions + lane.sizes.links - 1);
   if (top < 0) return throwErrno(info.Env(), "fcntl(F_DUPFD) for the lane's descriptors", errno);
   close(top);
   lane.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -121,7 +128,9 @@ Napi::Value laneStop(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value laneTurn(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), loop.turn()); }
+Napi::Value laneTurn(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), loop.turn());
+}
 
 Napi::Value laneFinish(const Napi::CallbackInfo& info) {
   loop.finish();
@@ -138,15 +147,18 @@ Napi::Value laneListen(const Napi::CallbackInfo& info) {
   const Listener listener = {intOf(info[0]), intOf(info[1]), info[2].As<Napi::Boolean>()};
   lane.listeners.push_back(listener);
   const auto number = static_cast<int32_t>(lane.listeners.size()) - 1;
-  // A listener that several workers share wakes one of them; of one per lane there is only one anyway.
-  lane.interest(listener.fd, kListenerId + number, static_cast<uint32_t>(EPOLLIN) | EPOLLEXCLUSIVE, true);
+  // A listener that several workers share wakes one of them; of one per lane there is only one
+  // anyway.
+  lane.interest(listener.fd, kListenerId + number, static_cast<uint32_t>(EPOLLIN) | EPOLLEXCLUSIVE,
+                true);
   return Napi::Number::New(info.Env(), number);
 }
 
 Napi::Value laneCloseListeners(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < lane.listeners.size(); ++i) {
     lane.interest(lane.listeners[i].fd, kListenerId + static_cast<int32_t>(i), 0, false);
-    close(lane.listeners[i].fd);  // only close: others share it, and a successor may go on with its queue
+    close(lane.listeners[i]
+              .fd);  // only close: others share it, and a successor may go on with its queue
     lane.listeners[i].fd = -1;
   }
   return info.Env().Undefined();
@@ -171,7 +183,9 @@ Napi::Value linkDefine(const Napi::CallbackInfo& info) {
 
 Napi::Value linkConnect(const Napi::CallbackInfo& info) {
   const std::string address = info[1].As<Napi::String>();
-  return Napi::Number::New(info.Env(), lane.connectLink(intOf(info[0]), address.c_str(), intOf(info[2]), info[3].As<Napi::Boolean>()));
+  return Napi::Number::New(info.Env(),
+                           lane.connectLink(intOf(info[0]), address.c_str(), intOf(info[2]),
+                                            info[3].As<Napi::Boolean>()));
 }
 
 Napi::Value linkHandshake(const Napi::CallbackInfo& info) {
@@ -186,12 +200,15 @@ Napi::Value linkOpenGate(const Napi::CallbackInfo& info) {
 
 Napi::Value linkLose(const Napi::CallbackInfo& info) {
   const Bytes error = bytesOf(info[1]);
-  return Napi::Number::New(info.Env(), lane.loseLink(intOf(info[0]), error.data, error.size, info[2].As<Napi::Boolean>()));
+  return Napi::Number::New(info.Env(), lane.loseLink(intOf(info[0]), error.data, error.size,
+                                                     info[2].As<Napi::Boolean>()));
 }
 
 Napi::Value linkTimeouts(const Napi::CallbackInfo& info) {
   const Bytes error = bytesOf(info[2]);
-  return Napi::Number::New(info.Env(), lane.timeOut(intOf(info[0]), info[1].As<Napi::Number>().DoubleValue(), error.data, error.size));
+  return Napi::Number::New(
+      info.Env(), lane.timeOut(intOf(info[0]), info[1].As<Napi::Number>().DoubleValue(), error.data,
+                               error.size));
 }
 
 Napi::Value sessionClose(const Napi::CallbackInfo& info) {
@@ -208,10 +225,18 @@ Napi::Value sessionNote(const Napi::CallbackInfo& info) {
     if (*length > 0) memcpy(to, bytes.data, static_cast<size_t>(*length));
   };
   switch (intOf(info[1])) {
-    case 0: note(row.name, sizeof row.name, &row.name_bytes); break;
-    case 1: note(row.lib_name, sizeof row.lib_name, &row.lib_name_bytes); break;
-    case 2: note(row.lib_ver, sizeof row.lib_ver, &row.lib_ver_bytes); break;
-    default: row.db = bytes.size > 0 ? bytes.data[0] : 0; break;
+    case 0:
+      note(row.name, sizeof row.name, &row.name_bytes);
+      break;
+    case 1:
+      note(row.lib_name, sizeof row.lib_name, &row.lib_name_bytes);
+      break;
+    case 2:
+      note(row.lib_ver, sizeof row.lib_ver, &row.lib_ver_bytes);
+      break;
+    default:
+      row.db = bytes.size > 0 ? bytes.data[0] : 0;
+      break;
   }
   return info.Env().Undefined();
 }
@@ -228,7 +253,8 @@ Napi::Value laneCheck(const Napi::CallbackInfo& info) {
   lane.seal();  // check() speaks of sealed turns
   const std::vector<std::string> found = lane.check();
   auto list = Napi::Array::New(info.Env(), found.size());
-  for (size_t i = 0; i < found.size(); ++i) list.Set(static_cast<uint32_t>(i), Napi::String::New(info.Env(), found[i]));
+  for (size_t i = 0; i < found.size(); ++i)
+    list.Set(static_cast<uint32_t>(i), Napi::String::New(info.Env(), found[i]));
   return list;
 }
 
@@ -245,14 +271,30 @@ void initLane(Napi::Env env, Napi::Object exports) {
     const char* name;
     Napi::Value (*call)(const Napi::CallbackInfo&);
   } calls[] = {
-      {"laneAttach", laneAttach}, {"laneCommands", laneCommands}, {"laneStart", laneStart}, {"laneStop", laneStop},
-      {"laneTurn", laneTurn}, {"laneFinish", laneFinish}, {"laneApply", laneApply}, {"laneListen", laneListen},
-      {"laneCloseListeners", laneCloseListeners}, {"laneDrain", laneDrain}, {"laneCheck", laneCheck},
-      {"laneRelease", laneRelease}, {"linkDefine", linkDefine}, {"linkConnect", linkConnect}, {"linkHandshake", linkHandshake},
-      {"linkOpenGate", linkOpenGate}, {"linkLose", linkLose}, {"linkTimeouts", linkTimeouts},
-      {"sessionClose", sessionClose}, {"sessionNote", sessionNote}, {"sessionRead", sessionRead},
+      {"laneAttach", laneAttach},
+      {"laneCommands", laneCommands},
+      {"laneStart", laneStart},
+      {"laneStop", laneStop},
+      {"laneTurn", laneTurn},
+      {"laneFinish", laneFinish},
+      {"laneApply", laneApply},
+      {"laneListen", laneListen},
+      {"laneCloseListeners", laneCloseListeners},
+      {"laneDrain", laneDrain},
+      {"laneCheck", laneCheck},
+      {"laneRelease", laneRelease},
+      {"linkDefine", linkDefine},
+      {"linkConnect", linkConnect},
+      {"linkHandshake", linkHandshake},
+      {"linkOpenGate", linkOpenGate},
+      {"linkLose", linkLose},
+      {"linkTimeouts", linkTimeouts},
+      {"sessionClose", sessionClose},
+      {"sessionNote", sessionNote},
+      {"sessionRead", sessionRead},
   };
-  for (const auto& each : calls) exports.Set(each.name, Napi::Function::New(env, each.call, each.name));
+  for (const auto& each : calls)
+    exports.Set(each.name, Napi::Function::New(env, each.call, each.name));
 }
 
 }  // namespace baton

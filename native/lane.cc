@@ -17,15 +17,18 @@ void Lane::begin() {
   session_read_.assign(static_cast<size_t>(sizes.sessions), 0);
   link_dirty_.assign(static_cast<size_t>(sizes.links), 0);
   stalled_.assign(static_cast<size_t>(sizes.links), {});
-  if (head->session_top == 0) head->session_top = head->link_top = head->request_top = 1;  // row 0 means none
+  if (head->session_top == 0)
+    head->session_top = head->link_top = head->request_top = 1;  // row 0 means none
   for (int32_t i = 1; i < head->session_top; ++i) {
     if (sessions[i].state == kSessionStateFree) free_sessions_.push_back(i);
-    if (sessions[i].stalled_on != 0) stalled_[static_cast<size_t>(sessions[i].stalled_on)].push_back(i);
+    if (sessions[i].stalled_on != 0)
+      stalled_[static_cast<size_t>(sessions[i].stalled_on)].push_back(i);
   }
   for (int32_t i = 1; i < head->request_top; ++i) {
     if (requests[i].state == kRequestStateFree) free_requests_.push_back(i);
   }
-  head->descriptors = head->decided = head->applied = head->receipts = head->arena_used = head->arguments = 0;
+  head->descriptors = head->decided = head->applied = head->receipts = head->arena_used =
+      head->arguments = 0;
 }
 
 int32_t Lane::takeSessionRow() {
@@ -47,7 +50,8 @@ int32_t Lane::newRequest() {
     number = head->request_top++;
   }
   Request& request = requests[number];
-  // Only the half that every request uses: the rest is set where it is used, and a freed row's held chain is empty.
+  // Only the half that every request uses: the rest is set where it is used, and a freed row's held
+  // chain is empty.
   memset(static_cast<void*>(&request), 0, offsetof(Request, held_head));
   journal.adopt(request);
   ++head->requests_open;
@@ -56,7 +60,8 @@ int32_t Lane::newRequest() {
 
 void Lane::freeRequest(int32_t number) {
   Request& request = requests[number];
-  const bool plain = request.state == kRequestStateSent && (request.flags & (kRequestFlagPart | kRequestFlagPartial)) == 0;
+  const bool plain = request.state == kRequestStateSent &&
+                     (request.flags & (kRequestFlagPart | kRequestFlagPartial)) == 0;
   if (!plain) chains.clear(heldOf(journal.touch(request)));
   if (request.imaged == head->turn) request.near_bytes = 0;  // settleNear must pass it over
   --head->requests_open;
@@ -67,15 +72,16 @@ void Lane::pushToSession(Session& session, int32_t request) {
   if (session.requests == 0) {
     session.request_head = request;
   } else {
-    requests[session.request_tail].session_next = request;  // beyond the committed tail: no image needed
+    requests[session.request_tail].session_next =
+        request;  // beyond the committed tail: no image needed
   }
   session.request_tail = request;
   ++session.requests;
   requests[request].flags |= kRequestFlagInSession;
 }
 
-// A popped row is not changed: if the turn is undone, its list leads to it again. Callers that let it
-// live on in its other list clear the flag in its imaged row.
+// A popped row is not changed: if the turn is undone, its list leads to it again. Callers that let
+// it live on in its other list clear the flag in its imaged row.
 void Lane::popFromSession(Session& session) {
   session.request_head = --session.requests == 0 ? 0 : requests[session.request_head].session_next;
 }

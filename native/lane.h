@@ -1,10 +1,11 @@
 // A lane as its owner runs it: C++ moves bytes and keeps order, TypeScript decides.
 //
-//   one turn:  apply plans ─ keep rests ─ COMMIT ─ send ─ close ─ wait ─ receive ─ frame ─► TypeScript
+//   one turn:  apply plans ─ keep rests ─ COMMIT ─ send ─ close ─ wait ─ receive ─ frame ─►
+//   TypeScript
 //              └───────── turn N ────────┘        └──────────── turn N+1 ─────────────────► … plans
 //
-// Everything that must outlive this process is in the tables (layout.gen.h). What is private here are
-// caches and work lists of the open turn; they can be rebuilt from rows. One thread, no locks.
+// Everything that must outlive this process is in the tables (layout.gen.h). What is private here
+// are caches and work lists of the open turn; they can be rebuilt from rows. One thread, no locks.
 #pragma once
 #include <sys/socket.h>
 
@@ -26,15 +27,17 @@ constexpr int32_t kLinkId = 1 << 30;
 constexpr int32_t kListenerId = 1 << 29;
 
 constexpr int32_t kReceiveRoom = 64 * 1024;  // bytes one recv may bring
-constexpr int32_t kKeepMax = 16 * 1024;  // a longer incomplete request or reply is scanned as it comes
-constexpr int32_t kRequestMax = 1 << 30;  // bytes of one request, all arguments together
-constexpr int32_t kEvents = 256;  // epoll events per turn
+constexpr int32_t kKeepMax =
+    16 * 1024;  // a longer incomplete request or reply is scanned as it comes
+constexpr int32_t kRequestMax = 1 << 30;   // bytes of one request, all arguments together
+constexpr int32_t kEvents = 256;           // epoll events per turn
 constexpr int32_t kOutputPause = 1 << 20;  // a client with more than this unread is not read itself
-constexpr int64_t kFrameReserve = 1 << 20;  // memory that must be left before a request is framed
+constexpr int64_t kFrameReserve = 1 << 20;    // memory that must be left before a request is framed
 constexpr int64_t kCollectReserve = 4 << 20;  // … before more of a large one is collected
 constexpr double kDeadlockUs = 1e6;
 constexpr int64_t kQueueMax = INT32_MAX - (1 << 20);  // bytes a chain can count
-constexpr int32_t kFlushMax = 4 << 20;  // bytes one connection may be sent per turn: the others wait
+constexpr int32_t kFlushMax =
+    4 << 20;  // bytes one connection may be sent per turn: the others wait
 
 struct LaneRegions {
   int32_t* operation;
@@ -98,7 +101,10 @@ class Lane {
   void seal();
   void flush();
   void receiveReady(const void* events, int32_t count);
-  bool hasWork() const { return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() || !closing_.empty() || !closed_.empty(); }
+  bool hasWork() const {
+    return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() ||
+           !closing_.empty() || !closed_.empty();
+  }
 
   // --- receive.cc: sessions, from socket to descriptor
   void sessionReadable(int32_t number);
@@ -144,7 +150,9 @@ class Lane {
   // --- requests and lists
   int32_t newRequest();
   void freeRequest(int32_t number);
-  int32_t requestsAvailable() const { return static_cast<int32_t>(free_requests_.size()) + sizes.requests - head->request_top; }
+  int32_t requestsAvailable() const {
+    return static_cast<int32_t>(free_requests_.size()) + sizes.requests - head->request_top;
+  }
   void pushToSession(Session& session, int32_t request);
   void popFromSession(Session& session);
   void pushToLink(Link& link, int32_t request);
@@ -157,9 +165,13 @@ class Lane {
   void hold(Request& request, const uint8_t* bytes, int32_t count);
   void holdNear(int32_t request, int32_t offset, int32_t count);
   Descriptor& describe(DescriptorKind_ kind, int32_t row);
-  int32_t numberOf(const Session& session) const { return static_cast<int32_t>(&session - sessions); }
+  int32_t numberOf(const Session& session) const {
+    return static_cast<int32_t>(&session - sessions);
+  }
   int32_t numberOf(const Link& link) const { return static_cast<int32_t>(&link - links); }
-  int32_t numberOf(const Request& request) const { return static_cast<int32_t>(&request - requests); }
+  int32_t numberOf(const Request& request) const {
+    return static_cast<int32_t>(&request - requests);
+  }
   double queueLimit(const Link& link) const { return pools[link.pool].link_queue_limit; }
 
   void sessionRowFreed(int32_t number) { free_sessions_.push_back(number); }
@@ -175,8 +187,10 @@ class Lane {
   void collect(Session& session, Receipt& receipt);
   void describeWhole(Session& session, Receipt& receipt);
   int32_t frameInline(Session& session, Receipt& receipt, int32_t start);
-  void describeRequest(Session& session, Receipt& receipt, int32_t start, const RequestView& view, int32_t offset);
-  bool listArguments(Descriptor& descriptor, const uint8_t* bytes, const CommandNames::Shape& shape, const Pool& pool);
+  void describeRequest(Session& session, Receipt& receipt, int32_t start, const RequestView& view,
+                       int32_t offset);
+  bool listArguments(Descriptor& descriptor, const uint8_t* bytes, const CommandNames::Shape& shape,
+                     const Pool& pool);
   void listChained(Session& session, Descriptor& descriptor);
   void waitForMemory(Session& session);
   bool mayFrame(const Session& session, const Pool& pool, int32_t framed) const;
@@ -224,14 +238,17 @@ class Lane {
   std::vector<int32_t> flushing_;
   std::vector<int32_t> closing_;
   std::vector<int32_t> closed_;  // rows to be reused after the next commit
-  std::vector<int32_t> again_;  // sessions whose in chain must be framed without waiting for the socket
+  std::vector<int32_t>
+      again_;  // sessions whose in chain must be framed without waiting for the socket
   std::vector<uint8_t> session_again_;
   std::vector<int32_t> session_read_;  // by session: the turn of its last receipt
-  std::vector<int32_t> starved_;  // sessions that found no request row or no memory
-  std::vector<std::vector<int32_t>> stalled_;  // by link: sessions that wait for its queue to shrink
+  std::vector<int32_t> starved_;       // sessions that found no request row or no memory
+  std::vector<std::vector<int32_t>>
+      stalled_;                // by link: sessions that wait for its queue to shrink
   std::vector<int32_t> near_;  // requests whose reply is held in this turn's arena
   std::vector<uint8_t> rest_;  // scratch for bytes behind a whole large request
-  double starved_since_us_ = 0;  // when starved sessions last began to wait for memory, 0 = they do not
+  double starved_since_us_ =
+      0;  // when starved sessions last began to wait for memory, 0 = they do not
   int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need
 };
 

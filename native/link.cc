@@ -1,5 +1,5 @@
-// The life of a link, from connect to loss. When to connect, what to say first and when to give up is
-// decided in src/proxy/link-set.ts; here is how.
+// The life of a link, from connect to loss. When to connect, what to say first and when to give up
+// is decided in src/proxy/link-set.ts; here is how.
 //
 // Stream offsets: the handshake goes before offset 0, requests are counted from there:
 //
@@ -7,13 +7,13 @@
 //
 // so a request is wholly unsent exactly when link_end - bytes >= tx.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include <cerrno>
 
@@ -60,8 +60,10 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   const int one = 1;
   if (!unix_socket) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one);  // urgent data must be counted like any other
-    if (pools[links[number].pool].keepalive != 0) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one,
+               sizeof one);  // urgent data must be counted like any other
+    if (pools[links[number].pool].keepalive != 0)
+      setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   }
   if (connect(fd, reinterpret_cast<sockaddr*>(&to), length) != 0 && errno != EINPROGRESS) {
     const int error = errno;
@@ -105,7 +107,8 @@ void Lane::linkWritable(int32_t number) {
   describe(kDescriptorKindLinkUp, number);
 }
 
-// Sends what must precede all requests (AUTH, SELECT, HELLO). Little enough for an empty socket buffer.
+// Sends what must precede all requests (AUTH, SELECT, HELLO). Little enough for an empty socket
+// buffer.
 int Lane::handshake(int32_t number, const uint8_t* bytes, int32_t count) {
   Link& link = links[number];
   const ssize_t sent = send(link.fd, bytes, static_cast<size_t>(count), MSG_NOSIGNAL);
@@ -120,9 +123,9 @@ void Lane::openGate(int32_t number) {
   dirtyLink(number);
 }
 
-// Closes a link. Requests whose bytes have begun to leave are answered with `error`, for nobody knows
-// whether they were carried out; the others are answered too unless `resend`, then they stay queued for
-// the next connection. Returns how many were answered.
+// Closes a link. Requests whose bytes have begun to leave are answered with `error`, for nobody
+// knows whether they were carried out; the others are answered too unless `resend`, then they stay
+// queued for the next connection. Returns how many were answered.
 int32_t Lane::loseLink(int32_t number, const uint8_t* error, int32_t count, bool resend) {
   Link& link = journal.touch(links[number]);
   if (link.fd >= 0) {
@@ -150,13 +153,14 @@ int32_t Lane::loseLink(int32_t number, const uint8_t* error, int32_t count, bool
 void Lane::giveUp(int32_t number, const uint8_t* error, int32_t count) {
   Request& request = journal.touch(requests[number]);
   request.flags &= ~kRequestFlagInLink;
-  if (request.session != 0 && (request.flags & kRequestFlagTimedOut) == 0) return answerError(number, error, count);
+  if (request.session != 0 && (request.flags & kRequestFlagTimedOut) == 0)
+    return answerError(number, error, count);
   if ((request.flags & kRequestFlagInSession) == 0 && request.parent == 0) freeRequest(number);
 }
 
 // Makes a link's list and queue anew. Requests whose bytes have begun to leave stay if `keep_begun`
-// (the connection lives on); wholly unsent ones stay unless they are not wanted any more, or `drop_all`.
-// The others are listed in `dropped`.
+// (the connection lives on); wholly unsent ones stay unless they are not wanted any more, or
+// `drop_all`. The others are listed in `dropped`.
 void Lane::rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<int32_t>* dropped) {
   Chain& out = outOf(link);
   const uint64_t begin = link.queued_total - static_cast<uint64_t>(out.bytes);
@@ -176,7 +180,8 @@ void Lane::rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<
       backend_counters[link.backend].in_queue -= 1;
     } else {
       const uint64_t from = begun ? begin : start;
-      const auto bytes = static_cast<int32_t>(request.link_end > from ? request.link_end - from : 0);
+      const auto bytes =
+          static_cast<int32_t>(request.link_end > from ? request.link_end - from : 0);
       chains.appendPart(kept, out, static_cast<int32_t>(from - begin), bytes);
       end += static_cast<uint64_t>(bytes);
       if (bytes > 0) request.link_end = end;
@@ -195,10 +200,14 @@ void Lane::rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<
 int32_t Lane::timeOut(int32_t number, double older_than_us, const uint8_t* error, int32_t count) {
   Link& link = journal.touch(links[number]);
   std::vector<int32_t> late;
-  for (int32_t request = link.request_head, left = link.requests; left > 0; --left, request = requests[request].link_next) {
+  for (int32_t request = link.request_head, left = link.requests; left > 0;
+       --left, request = requests[request].link_next) {
     if (requests[request].arrived_us > older_than_us) break;
-    // A reply that has begun to flow is not cut off: if it stops flowing the link is given up as silent.
-    if (requests[request].session == 0 || (requests[request].flags & (kRequestFlagTimedOut | kRequestFlagPartial)) != 0) continue;
+    // A reply that has begun to flow is not cut off: if it stops flowing the link is given up as
+    // silent.
+    if (requests[request].session == 0 ||
+        (requests[request].flags & (kRequestFlagTimedOut | kRequestFlagPartial)) != 0)
+      continue;
     journal.touch(requests[request]).flags |= kRequestFlagTimedOut;
     late.push_back(request);
   }
@@ -210,7 +219,8 @@ int32_t Lane::timeOut(int32_t number, double older_than_us, const uint8_t* error
   for (const int32_t request : late) answerError(request, error, count);
   for (const int32_t request : left_queue) {
     const Request& left = requests[request];
-    if (left.session == 0 && left.parent == 0 && (left.flags & kRequestFlagInSession) == 0) freeRequest(request);
+    if (left.session == 0 && left.parent == 0 && (left.flags & kRequestFlagInSession) == 0)
+      freeRequest(request);
   }
   return static_cast<int32_t>(late.size());
 }

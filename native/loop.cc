@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint32_t kLaneReady = 1;
 constexpr uint32_t kLibuvReady = 2;
-constexpr int kBusyEvents = 4;  // with at least so many events in the last turn the next is not slept for
+constexpr int kBusyEvents =
+    4;  // with at least so many events in the last turn the next is not slept for
 constexpr double kLookEveryUs = 1000;  // libuv's descriptors wait no longer while the lane is busy
 
 }  // namespace
@@ -24,7 +25,8 @@ bool Loop::begin(Napi::Env env, Lane* lane, Napi::Function run) {
   epoll_event event = {};
   event.events = EPOLLIN;
   event.data.u32 = kLaneReady;
-  bool made = private_epoll_ >= 0 && epoll_ctl(private_epoll_, EPOLL_CTL_ADD, lane_->epoll_fd, &event) == 0;
+  bool made =
+      private_epoll_ >= 0 && epoll_ctl(private_epoll_, EPOLL_CTL_ADD, lane_->epoll_fd, &event) == 0;
   event.data.u32 = kLibuvReady;
   made = made && epoll_ctl(private_epoll_, EPOLL_CTL_ADD, uv_backend_fd(uv_), &event) == 0;
   if (!made) {
@@ -104,7 +106,10 @@ int Loop::wait(epoll_event* events) {
   looked_us_ = lane_->head->now_us;
   bool lane_ready = false;
   for (int i = 0; i < woken; ++i) {
-    if (ready[i].data.u32 == kLibuvReady) lane_->head->leave = 1; else lane_ready = true;
+    if (ready[i].data.u32 == kLibuvReady)
+      lane_->head->leave = 1;
+    else
+      lane_ready = true;
   }
   if (!lane_ready) return 0;
   const int count = epoll_wait(lane_->epoll_fd, events, kEvents, 0);

@@ -1,13 +1,15 @@
-// The lane's loop inside libuv's: a uv_prepare hook that runs turns until libuv has something to do.
+// The lane's loop inside libuv's: a uv_prepare hook that runs turns until libuv has something to
+// do.
 //
-//   libuv iteration: timers … prepare ─► [ turn, decide, turn, decide, … ] ─► its own poll (timeout 0)
+//   libuv iteration: timers … prepare ─► [ turn, decide, turn, decide, … ] ─► its own poll (timeout
+//   0)
 //
 //   private epoll ── the lane's epoll ── sessions, links, listeners
 //                 └─ uv_backend_fd    ── everything of libuv's
 //
-// The lane's epoll holds lane-owned descriptors only, so that an owner to come may inherit it. While busy it is asked
-// directly; the private one is where the worker sleeps. Measured against uv_poll: 8 to 17 % less CPU per
-// request at moderate load (ARCHITECTURE.md, "the loop").
+// The lane's epoll holds lane-owned descriptors only, so that an owner to come may inherit it.
+// While busy it is asked directly; the private one is where the worker sleeps. Measured against
+// uv_poll: 8 to 17 % less CPU per request at moderate load (ARCHITECTURE.md, "the loop").
 #pragma once
 #include <napi.h>
 #include <sys/epoll.h>
@@ -23,7 +25,8 @@ class Loop {
   bool begin(Napi::Env env, Lane* lane, Napi::Function run);
   void end();
 
-  // One turn as TypeScript sees it: carries out the plans, sends, waits, receives. Returns descriptors.
+  // One turn as TypeScript sees it: carries out the plans, sends, waits, receives. Returns
+  // descriptors.
   int32_t turn();
   // Before the hook returns to libuv, so that nothing decided waits for it.
   void finish();

@@ -3,7 +3,8 @@
 //   whole ──first_part──► part 2 ──session_next──► part 1 ──► part 0
 //   (in the session's list)         (each in its link's list, holding its reply when it has come)
 //
-// The whole is answered when its last part is: the first error if there is one, else by its MergeKind.
+// The whole is answered when its last part is: the first error if there is one, else by its
+// MergeKind.
 #include <cstdio>
 
 #include "chain-reader.h"
@@ -16,7 +17,8 @@ namespace {
 // The reply that a part holds, wherever it lies, as one stream of bytes to copy from.
 class HeldReply {
  public:
-  HeldReply(Lane& lane, Request& part) : lane_(lane), held_(&heldOf(part)), reader_(lane.chains, *held_) {
+  HeldReply(Lane& lane, Request& part)
+      : lane_(lane), held_(&heldOf(part)), reader_(lane.chains, *held_) {
     if (part.near_bytes > 0) {
       near_ = part.near_offset < 0 ? part.inline_ : lane.region.arena + part.near_offset;
       bytes_ = part.near_bytes;
@@ -38,7 +40,8 @@ class HeldReply {
     int64_t value = 0;
     NumberFault fault = kNumberFine;
     const uint8_t* after = readNumber(near_ + at_, near_ + bytes_, &value, &fault);
-    at_ = after != nullptr ? static_cast<int32_t>(after - near_) : at_ + 2;  // "_CRLF" has no number
+    at_ =
+        after != nullptr ? static_cast<int32_t>(after - near_) : at_ + 2;  // "_CRLF" has no number
     return value;
   }
 
@@ -55,13 +58,19 @@ class HeldReply {
   }
 
   void moveAll(Chain& to) {
-    if (near_ != nullptr) lane_.chains.append(to, near_, bytes_); else lane_.chains.appendChain(to, *held_);
+    if (near_ != nullptr)
+      lane_.chains.append(to, near_, bytes_);
+    else
+      lane_.chains.appendChain(to, *held_);
   }
 
  private:
   int32_t at() const { return near_ != nullptr ? at_ : reader_.at(); }
   void skip(int32_t count) {
-    if (near_ != nullptr) at_ += count; else reader_.skip(count);
+    if (near_ != nullptr)
+      at_ += count;
+    else
+      reader_.skip(count);
   }
   uint8_t peek() {
     ChainReader begin(lane_.chains, *held_);
@@ -102,7 +111,8 @@ class Merger {
       return;
     }
     lane_.chains.clear(merged);
-    static constexpr char kText[] = "-ERR a server's reply to a part of this command cannot be merged\r\n";
+    static constexpr char kText[] =
+        "-ERR a server's reply to a part of this command cannot be merged\r\n";
     appendText(lane_, to, kText, sizeof kText - 1);
   }
 
@@ -124,7 +134,8 @@ class Merger {
   // Bytes that the parts hold; counted in the session until they are merged.
   int32_t heldBytes() {
     int32_t bytes = 0;
-    for (int32_t i = 0; i < count_; ++i) bytes += part(i).near_bytes > 0 ? part(i).near_bytes : heldOf(part(i)).bytes;
+    for (int32_t i = 0; i < count_; ++i)
+      bytes += part(i).near_bytes > 0 ? part(i).near_bytes : heldOf(part(i)).bytes;
     return bytes;
   }
 
@@ -158,11 +169,13 @@ class Merger {
       total += reply.header(&type);
     }
     char text[kHeaderMax];
-    appendText(lane_, to, text, snprintf(text, sizeof text, ":%lld\r\n", static_cast<long long>(total)));
+    appendText(lane_, to, text,
+               snprintf(text, sizeof text, ":%lld\r\n", static_cast<long long>(total)));
     return true;
   }
 
-  // Elements go back to the places their keys had: the whole's held chain says which part has each key.
+  // Elements go back to the places their keys had: the whole's held chain says which part has each
+  // key.
   bool interleave(Chain& to) {
     std::vector<HeldReply> replies;
     std::vector<int64_t> left;
@@ -214,7 +227,8 @@ void Lane::partAnswered(int32_t number) {
     return;
   }
   dirtySession(whole.session);
-  if (session.out_bytes > pools[session.pool].output_limit) return closeSession(whole.session, kCloseReasonOutputLimit);
+  if (session.out_bytes > pools[session.pool].output_limit)
+    return closeSession(whole.session, kCloseReasonOutputLimit);
   complete(session, whole, false);
   drainHeld(session);
 }

@@ -1,8 +1,9 @@
-// RESP framing for what is too large to be looked at in one piece: bytes are pushed in as they come,
-// three words of a row remember where it stands. Finds the same end as resp.h (a test compares them at
-// every split); skipping a value costs nothing, however long it is.
+// RESP framing for what is too large to be looked at in one piece: bytes are pushed in as they
+// come, three words of a row remember where it stands. Finds the same end as resp.h (a test
+// compares them at every split); skipping a value costs nothing, however long it is.
 //
-//   phase:  Start (requests) ─► Type ─► Bulk|Array|Map|Attribute (digits) ─CR─► …|AwaitLf ─LF─► Skip (bulk bytes + CRLF) ─► Type
+//   phase:  Start (requests) ─► Type ─► Bulk|Array|Map|Attribute (digits) ─CR─► …|AwaitLf ─LF─►
+//   Skip (bulk bytes + CRLF) ─► Type
 //               └─► Line ─LF─► Type
 #pragma once
 #include <algorithm>
@@ -17,9 +18,10 @@ namespace baton {
 struct PushState {
   int32_t phase;
   int32_t number;  // number being read, or bytes still to skip
-  int32_t left;  // elements still to come; 0 = the message is whole
+  int32_t left;    // elements still to come; 0 = the message is whole
 };
-static_assert(offsetof(Session, scan_left) - offsetof(Session, scan_phase) == offsetof(PushState, left));
+static_assert(offsetof(Session, scan_left) - offsetof(Session, scan_phase) ==
+              offsetof(PushState, left));
 static_assert(offsetof(Link, scan_left) - offsetof(Link, scan_phase) == offsetof(PushState, left));
 
 inline PushState& scanOf(Session& row) { return *reinterpret_cast<PushState*>(&row.scan_phase); }
@@ -33,10 +35,10 @@ enum PushPhase : int32_t {
   kPushAttribute = 4,
   kPushSkip = 5,
   kPushLine = 6,
-  kPushStart = 7,  // a request's first byte: '*' and nothing else
-  kPushAwaitLf = 8,  // flag: the CR behind the digits has been seen
+  kPushStart = 7,      // a request's first byte: '*' and nothing else
+  kPushAwaitLf = 8,    // flag: the CR behind the digits has been seen
   kPushNegative = 16,  // flag: the number is below zero
-  kPushDigits = 32,  // flag: a digit has been seen
+  kPushDigits = 32,    // flag: a digit has been seen
 };
 
 enum class PushMode { Reply, Request };
@@ -49,16 +51,33 @@ namespace push_detail {
 
 inline int32_t phaseOfType(uint8_t type) {
   switch (type) {
-    case '$': case '=': case '!': return kPushBulk;
-    case '*': case '~': case '>': return kPushArray;
-    case '%': return kPushMap;
-    case '|': return kPushAttribute;
-    case '+': case '-': case ':': case ',': case '#': case '(': case '_': return kPushLine;
-    default: return -1;
+    case '$':
+    case '=':
+    case '!':
+      return kPushBulk;
+    case '*':
+    case '~':
+    case '>':
+      return kPushArray;
+    case '%':
+      return kPushMap;
+    case '|':
+      return kPushAttribute;
+    case '+':
+    case '-':
+    case ':':
+    case ',':
+    case '#':
+    case '(':
+    case '_':
+      return kPushLine;
+    default:
+      return -1;
   }
 }
 
-// Takes one byte of a number: digits without leading zeros, perhaps behind a minus. False when it is none.
+// Takes one byte of a number: digits without leading zeros, perhaps behind a minus. False when it
+// is none.
 inline bool takeDigit(PushState* state, uint8_t byte) {
   const bool begun = (state->phase & kPushDigits) != 0;
   if (byte == '-') {
@@ -105,9 +124,10 @@ inline bool headerDone(PushState* state, PushMode mode, int64_t bulk_max) {
 
 }  // namespace push_detail
 
-// Takes bytes until the message is whole (state->left == 0) or they are used up. Returns how many it
-// took, or a ScanError when they are no RESP, no request, or a bulk is longer than bulk_max.
-inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, PushMode mode, int64_t bulk_max) {
+// Takes bytes until the message is whole (state->left == 0) or they are used up. Returns how many
+// it took, or a ScanError when they are no RESP, no request, or a bulk is longer than bulk_max.
+inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, PushMode mode,
+                         int64_t bulk_max) {
   int32_t at = 0;
   while (at < count && state->left > 0) {
     if (state->phase == kPushSkip) {
@@ -121,9 +141,11 @@ inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, 
       continue;
     }
     if (state->phase == kPushLine) {
-      const auto* newline = static_cast<const uint8_t*>(memchr(bytes + at, '\n', static_cast<size_t>(count - at)));
+      const auto* newline =
+          static_cast<const uint8_t*>(memchr(bytes + at, '\n', static_cast<size_t>(count - at)));
       const int32_t end = newline == nullptr ? count : static_cast<int32_t>(newline - bytes);
-      if (end > at) state->number = bytes[end - 1];  // a line ends with CR and LF, perhaps in different pieces
+      if (end > at)
+        state->number = bytes[end - 1];  // a line ends with CR and LF, perhaps in different pieces
       if (newline == nullptr) return count;
       if (state->number != '\r') return kScanBadBulk;
       at = end + 1;
@@ -144,7 +166,8 @@ inline int32_t pushBytes(PushState* state, const uint8_t* bytes, int32_t count, 
       if (state->phase < 0) return kScanBadBulk;
     } else if ((state->phase & kPushAwaitLf) != 0) {
       const bool counts = (state->phase & 7) == kPushArray;
-      if (byte != '\n' || !push_detail::headerDone(state, mode, bulk_max)) return counts ? kScanBadMultibulk : kScanBadBulk;
+      if (byte != '\n' || !push_detail::headerDone(state, mode, bulk_max))
+        return counts ? kScanBadMultibulk : kScanBadBulk;
     } else if (byte == '\r') {
       state->phase |= kPushAwaitLf;
     } else if (!push_detail::takeDigit(state, byte)) {

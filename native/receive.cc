@@ -23,7 +23,9 @@ constexpr int32_t kNoOffender = '?';
 constexpr int32_t kArgumentReserve = 3 * 32768;
 
 uint32_t routeHash(const Pool& pool, const uint8_t* key, int32_t count) {
-  const KeyTag tag = pool.tag_open < 0 ? KeyTag{0, 0} : KeyTag{static_cast<uint8_t>(pool.tag_open), static_cast<uint8_t>(pool.tag_close)};
+  const KeyTag tag = pool.tag_open < 0 ? KeyTag{0, 0}
+                                       : KeyTag{static_cast<uint8_t>(pool.tag_open),
+                                                static_cast<uint8_t>(pool.tag_close)};
   return route_hash(static_cast<HashKind>(pool.hash), tag, key, static_cast<size_t>(count));
 }
 
@@ -31,7 +33,9 @@ uint32_t routeHash(const Pool& pool, const uint8_t* key, int32_t count) {
 
 // Publishes where bytes are about to land before they do: whoever finishes this turn can find them.
 Receipt* Lane::openReceipt(int32_t id, int32_t kept, int32_t room) {
-  if (head->receipts == sizes.receipts || head->arena_used + kept + room + kHeaderMax > sizes.arena_bytes) return nullptr;
+  if (head->receipts == sizes.receipts ||
+      head->arena_used + kept + room + kHeaderMax > sizes.arena_bytes)
+    return nullptr;
   Receipt& receipt = receipts[head->receipts];
   receipt = {id, head->turn, head->arena_used, kept, room, -1, 0, {}};
   storeBarrier();
@@ -104,8 +108,10 @@ void Lane::waitForMemory(Session& session) {
 }
 
 bool Lane::mayFrame(const Session& session, const Pool& pool, int32_t framed) const {
-  return session.requests + framed < pool.requests_max && chains.roomFor(kFrameReserve) && session.out_bytes + session.held_bytes < kOutputPause &&
-         head->descriptors < sizes.descriptors - 64 && requestsAvailable() > reserved_rows_ + pool.backends + 1 &&
+  return session.requests + framed < pool.requests_max && chains.roomFor(kFrameReserve) &&
+         session.out_bytes + session.held_bytes < kOutputPause &&
+         head->descriptors < sizes.descriptors - 64 &&
+         requestsAvailable() > reserved_rows_ + pool.backends + 1 &&
          head->arguments <= sizes.argument_words - kArgumentReserve;
 }
 
@@ -124,17 +130,20 @@ void Lane::frame(Session& session, Receipt& receipt) {
     int32_t length;
     if (bytes[used] == '*') {
       length = scanMultibulk(bytes + used, total - used, pool.bulk_max, &view);
-      if (length > 0 && view.argc > 0) describeRequest(session, receipt, used, view, receipt.offset + used);
+      if (length > 0 && view.argc > 0)
+        describeRequest(session, receipt, used, view, receipt.offset + used);
     } else {
       length = frameInline(session, receipt, used);
     }
     if (length < 0) {
-      protocolError(session, length, length == kScanNoDollar ? bytes[used + view.bytes] : kNoOffender);
+      protocolError(session, length,
+                    length == kScanNoDollar ? bytes[used + view.bytes] : kNoOffender);
       used = total;
       break;
     }
     if (length == 0) {
-      if (bytes[used] == '*' && total - used > kKeepMax) beginCollecting(session, bytes + used, total - used);
+      if (bytes[used] == '*' && total - used > kKeepMax)
+        beginCollecting(session, bytes + used, total - used);
       break;
     }
     used += length;
@@ -143,7 +152,8 @@ void Lane::frame(Session& session, Receipt& receipt) {
   receipt.used = used;
 }
 
-// An inline command becomes a multibulk in the arena, so that nothing behind the scanner knows of them.
+// An inline command becomes a multibulk in the arena, so that nothing behind the scanner knows of
+// them.
 int32_t Lane::frameInline(Session& session, Receipt& receipt, int32_t start) {
   const Pool& pool = pools[session.pool];
   const uint8_t* line = region.arena + receipt.offset + start;
@@ -170,7 +180,8 @@ int32_t Lane::frameInline(Session& session, Receipt& receipt, int32_t start) {
   return length;
 }
 
-void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start, const RequestView& view, int32_t offset) {
+void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start,
+                           const RequestView& view, int32_t offset) {
   const Pool& pool = pools[session.pool];
   Descriptor& descriptor = descriptors[head->descriptors++];
   const int32_t command = names.find(view.name, view.name_bytes);
@@ -188,24 +199,28 @@ void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start, co
   int32_t rows = 1;
   if (command >= 0 && !names.shape(command).list_arguments) {
     // One server gets everything, whatever the hash.
-    descriptor.hash = pool.backends > 1 ? static_cast<int32_t>(routeHash(pool, view.key, view.key_bytes)) : 0;
+    descriptor.hash =
+        pool.backends > 1 ? static_cast<int32_t>(routeHash(pool, view.key, view.key_bytes)) : 0;
   } else {
     const CommandNames::Shape none = {true, 0, 0};
-    listArguments(descriptor, region.arena + offset, command >= 0 ? names.shape(command) : none, pool);
+    listArguments(descriptor, region.arena + offset, command >= 0 ? names.shape(command) : none,
+                  pool);
     rows += std::min(view.argc, pool.backends);
   }
   reserved_rows_ += rows;
   pool_counters[session.pool].requests += 1;
 }
 
-// Lists [offset, bytes, hash] of each argument; offsets count from the request's first byte. The hash is
-// that of keys at regular places only; of the others TypeScript asks by itself.
-bool Lane::listArguments(Descriptor& descriptor, const uint8_t* bytes, const CommandNames::Shape& shape, const Pool& pool) {
+// Lists [offset, bytes, hash] of each argument; offsets count from the request's first byte. The
+// hash is that of keys at regular places only; of the others TypeScript asks by itself.
+bool Lane::listArguments(Descriptor& descriptor, const uint8_t* bytes,
+                         const CommandNames::Shape& shape, const Pool& pool) {
   if (head->arguments + 3 * descriptor.argc > sizes.argument_words) return false;
   descriptor.arguments = head->arguments;
   int32_t* word = region.argument + head->arguments;
   const uint8_t* p = bytes + 1;
-  while (*p++ != '\n') {}
+  while (*p++ != '\n') {
+  }
   int32_t next_key = shape.key_step > 0 ? shape.first_key : -1;
   for (int32_t i = 0; i < descriptor.argc; ++i) {
     int32_t length = 0;
@@ -237,13 +252,16 @@ void Lane::protocolError(Session& session, int32_t code, int32_t offender) {
   sessionInterest(numberOf(session));
 }
 
-// --- large requests ---------------------------------------------------------------------------------
+// --- large requests
+// ---------------------------------------------------------------------------------
 
 void Lane::beginCollecting(Session& session, const uint8_t* bytes, int32_t count) {
   PushState& state = scanOf(journal.touch(session));
   pushBegin(&state, PushMode::Request);
-  const int32_t taken = pushBytes(&state, bytes, count, PushMode::Request, pools[session.pool].bulk_max);
-  if (taken < 0) return protocolError(session, taken, taken == kScanNoDollar ? state.number : kNoOffender);
+  const int32_t taken =
+      pushBytes(&state, bytes, count, PushMode::Request, pools[session.pool].bulk_max);
+  if (taken < 0)
+    return protocolError(session, taken, taken == kScanNoDollar ? state.number : kNoOffender);
   session.flags |= kSessionFlagScanning;  // the bytes themselves follow as the receipt's rest
 }
 
@@ -251,11 +269,15 @@ void Lane::collect(Session& session, Receipt& receipt) {
   const int32_t number = numberOf(session);
   const uint8_t* bytes = region.arena + receipt.offset;
   PushState& state = scanOf(session);
-  const int32_t taken = pushBytes(&state, bytes, receipt.got, PushMode::Request, pools[session.pool].bulk_max);
+  const int32_t taken =
+      pushBytes(&state, bytes, receipt.got, PushMode::Request, pools[session.pool].bulk_max);
   receipt.used = receipt.got;
-  if (taken < 0) return protocolError(session, taken, taken == kScanNoDollar ? state.number : kNoOffender);
-  if (session.in_bytes > kRequestMax - taken) return closeSession(number, kCloseReasonRequestTooLarge);
-  if (!chains.append(inOf(session), bytes, taken)) return closeSession(number, kCloseReasonNoMemory);
+  if (taken < 0)
+    return protocolError(session, taken, taken == kScanNoDollar ? state.number : kNoOffender);
+  if (session.in_bytes > kRequestMax - taken)
+    return closeSession(number, kCloseReasonRequestTooLarge);
+  if (!chains.append(inOf(session), bytes, taken))
+    return closeSession(number, kCloseReasonNoMemory);
   receipt.used = taken;
   if (state.left > 0) return;
   session.flags &= ~kSessionFlagScanning;
@@ -280,7 +302,8 @@ void Lane::describeWhole(Session& session, Receipt& receipt) {
   pool_counters[session.pool].requests += 1;
 }
 
-// Of a plain command only the name and the key are listed; one with more arguments than can be listed has none.
+// Of a plain command only the name and the key are listed; one with more arguments than can be
+// listed has none.
 void Lane::listChained(Session& session, Descriptor& descriptor) {
   const Pool& pool = pools[session.pool];
   ChainReader reader(chains, inOf(session));
@@ -317,7 +340,8 @@ void Lane::listChained(Session& session, Descriptor& descriptor) {
   head->arguments += 3 * list;
 }
 
-// --- what a turn leaves over ------------------------------------------------------------------------
+// --- what a turn leaves over
+// ------------------------------------------------------------------------
 
 // A limit stopped framing: the rest waits in the in chain until the limit is relieved.
 void Lane::backlog(Session& session) { journal.touch(session).flags |= kSessionFlagBacklog; }

@@ -1,6 +1,7 @@
-// RESP framing over contiguous bytes: where a request or reply ends, and the few things of a request
-// that routing needs. Knows no sockets and no rows; reads nothing beyond the bytes it is given.
-// Grammar: https://redis.io/docs/reference/protocol-spec (RESP2 and RESP3), texts of errors as Redis'.
+// RESP framing over contiguous bytes: where a request or reply ends, and the few things of a
+// request that routing needs. Knows no sockets and no rows; reads nothing beyond the bytes it is
+// given. Grammar: https://redis.io/docs/reference/protocol-spec (RESP2 and RESP3), texts of errors
+// as Redis'.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -10,12 +11,12 @@ namespace baton {
 // Why a request cannot be framed; TypeScript has the text (src/protocol/errors.ts).
 enum ScanError : int32_t {
   kScanBadMultibulk = -1,  // "invalid multibulk length"
-  kScanBadBulk = -2,  // "invalid bulk length"
-  kScanNoDollar = -3,  // "expected '$'"
+  kScanBadBulk = -2,       // "invalid bulk length"
+  kScanNoDollar = -3,      // "expected '$'"
   kScanInlineTooBig = -4,  // "too big inline request"
-  kScanCountTooBig = -5,  // "too big mbulk count string"
+  kScanCountTooBig = -5,   // "too big mbulk count string"
   kScanLengthTooBig = -7,  // "too big bulk count string"
-  kScanUnbalanced = -6,  // "unbalanced quotes in request"
+  kScanUnbalanced = -6,    // "unbalanced quotes in request"
 };
 
 constexpr int32_t kArgumentsMax = 1024 * 1024;  // Redis' limit of a multibulk
@@ -24,7 +25,7 @@ constexpr int32_t kLineMax = 8192;  // a length line without an end is refused w
 
 struct RequestView {
   int32_t bytes;  // of the whole request
-  int32_t argc;  // 0: an empty request, to be passed over as Redis does
+  int32_t argc;   // 0: an empty request, to be passed over as Redis does
   const uint8_t* name;
   int32_t name_bytes;
   const uint8_t* key;  // argument 1, or null
@@ -33,8 +34,10 @@ struct RequestView {
 
 enum NumberFault : int32_t { kNumberFine, kNumberBad, kNumberTooLong };
 
-// Reads "<number>CRLF". Returns the byte after it; null when there is a fault, or more bytes are needed.
-inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* value, NumberFault* fault) {
+// Reads "<number>CRLF". Returns the byte after it; null when there is a fault, or more bytes are
+// needed.
+inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* value,
+                                 NumberFault* fault) {
   const uint8_t* begin = p;
   const bool negative = p < end && *p == '-';
   if (negative) ++p;
@@ -51,7 +54,8 @@ inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* 
   }
   // As Redis' string2ll: no leading zero, no "-0". A server would close a shared link over them.
   const bool zero_first = *digits == '0' && (negative || p - digits > 1);
-  if (__builtin_expect(p[0] != '\r' || p[1] != '\n' || p == digits || p - digits > 18 || zero_first, 0)) {
+  if (__builtin_expect(p[0] != '\r' || p[1] != '\n' || p == digits || p - digits > 18 || zero_first,
+                       0)) {
     *fault = kNumberBad;
     return nullptr;
   }
@@ -60,12 +64,14 @@ inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* 
 }
 
 // Frames one multibulk request ("*…"). Returns its length, 0 when it is not whole, or a ScanError.
-inline int32_t scanMultibulk(const uint8_t* bytes, int32_t count, int64_t bulk_max, RequestView* view) {
+inline int32_t scanMultibulk(const uint8_t* bytes, int32_t count, int64_t bulk_max,
+                             RequestView* view) {
   const uint8_t* end = bytes + count;
   int64_t argc;
   NumberFault fault = kNumberFine;
   const uint8_t* p = readNumber(bytes + 1, end, &argc, &fault);
-  if (p == nullptr) return fault == kNumberTooLong ? kScanCountTooBig : fault == kNumberBad ? kScanBadMultibulk : 0;
+  if (p == nullptr)
+    return fault == kNumberTooLong ? kScanCountTooBig : fault == kNumberBad ? kScanBadMultibulk : 0;
   if (__builtin_expect(argc > kArgumentsMax, 0)) return kScanBadMultibulk;
   view->key = nullptr;
   view->key_bytes = 0;
@@ -78,7 +84,8 @@ inline int32_t scanMultibulk(const uint8_t* bytes, int32_t count, int64_t bulk_m
     }
     int64_t length;
     p = readNumber(p + 1, end, &length, &fault);
-    if (p == nullptr) return fault == kNumberTooLong ? kScanLengthTooBig : fault == kNumberBad ? kScanBadBulk : 0;
+    if (p == nullptr)
+      return fault == kNumberTooLong ? kScanLengthTooBig : fault == kNumberBad ? kScanBadBulk : 0;
     if (__builtin_expect(length < 0 || length > bulk_max, 0)) return kScanBadBulk;
     if (end - p < length + 2) return 0;
     if (i == 0) {
@@ -94,8 +101,9 @@ inline int32_t scanMultibulk(const uint8_t* bytes, int32_t count, int64_t bulk_m
   return view->bytes;
 }
 
-// Frames one whole reply of any RESP2 or RESP3 type. Returns its length, 0 when it is not whole, -1 when
-// it is no RESP. Nested aggregates need no stack: what matters is how many elements are still to come.
+// Frames one whole reply of any RESP2 or RESP3 type. Returns its length, 0 when it is not whole, -1
+// when it is no RESP. Nested aggregates need no stack: what matters is how many elements are still
+// to come.
 inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
   const uint8_t* p = bytes;
   const uint8_t* end = bytes + count;
@@ -105,15 +113,24 @@ inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
     if (p >= end) return 0;
     int64_t number;
     switch (*p) {
-      case '+': case '-': case ':': case ',': case '#': case '(': case '_': {
-        const auto* newline = static_cast<const uint8_t*>(memchr(p, '\n', static_cast<size_t>(end - p)));
+      case '+':
+      case '-':
+      case ':':
+      case ',':
+      case '#':
+      case '(':
+      case '_': {
+        const auto* newline =
+            static_cast<const uint8_t*>(memchr(p, '\n', static_cast<size_t>(end - p)));
         if (newline == nullptr) return 0;
         if (newline[-1] != '\r') return -1;
         p = newline + 1;
         --left;
         break;
       }
-      case '$': case '=': case '!':
+      case '$':
+      case '=':
+      case '!':
         p = readNumber(p + 1, end, &number, &fault);
         if (p == nullptr) return fault != kNumberFine ? -1 : 0;
         if (number >= 0) {
@@ -122,7 +139,9 @@ inline int32_t scanReply(const uint8_t* bytes, int32_t count) {
         }
         --left;
         break;
-      case '*': case '~': case '>':
+      case '*':
+      case '~':
+      case '>':
         p = readNumber(p + 1, end, &number, &fault);
         if (p == nullptr) return fault != kNumberFine ? -1 : 0;
         left += number > 0 ? number - 1 : -1;

@@ -31,7 +31,8 @@ Napi::Value segmentOpen(const Napi::CallbackInfo& info) {
 
 Napi::Value segmentUnlink(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>();
-  if (shm_unlink(name.c_str()) != 0 && errno != ENOENT) return throwErrno(info.Env(), "shm_unlink", errno);
+  if (shm_unlink(name.c_str()) != 0 && errno != ENOENT)
+    return throwErrno(info.Env(), "shm_unlink", errno);
   return info.Env().Undefined();
 }
 
@@ -62,7 +63,8 @@ Napi::Value segmentRelease(const Napi::CallbackInfo& info) {
 Napi::Value segmentView(const Napi::CallbackInfo& info) {
   const auto offset = static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue());
   const auto length = static_cast<size_t>(info[1].As<Napi::Number>().DoubleValue());
-  if (offset + length > segment.bytes) return throwErrno(info.Env(), "view beyond the segment", ERANGE);
+  if (offset + length > segment.bytes)
+    return throwErrno(info.Env(), "view beyond the segment", ERANGE);
   return Napi::ArrayBuffer::New(info.Env(), segment.base + offset, length);
 }
 

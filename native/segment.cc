@@ -16,7 +16,8 @@ int Segment::grow(uint64_t offset, uint64_t length) const {
 }
 
 void Segment::release(uint64_t offset, uint64_t length) const {
-  fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length));
+  fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+            static_cast<off_t>(length));
 }
 
 }  // namespace baton

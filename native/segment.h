@@ -1,7 +1,7 @@
 // The mapping of the instance's shared memory in this process: made once, never moved.
 //
-// Address space for the whole object is reserved at once; parts become memory by fallocate when they
-// are needed. A plain ftruncate would turn a full /dev/shm into SIGBUS at some later store.
+// Address space for the whole object is reserved at once; parts become memory by fallocate when
+// they are needed. A plain ftruncate would turn a full /dev/shm into SIGBUS at some later store.
 #pragma once
 #include <cstddef>
 #include <cstdint>

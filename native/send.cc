@@ -1,4 +1,5 @@
-// Output: what a committed turn has queued goes to the kernel. Nothing of an open turn is ever sent.
+// Output: what a committed turn has queued goes to the kernel. Nothing of an open turn is ever
+// sent.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -38,11 +39,12 @@ void Lane::interest(int fd, int32_t id, uint32_t events, bool add) {
   epoll_ctl(epoll_fd, operation, fd, &event);
 }
 
-// Asks for what a session may do now: read when it is open and no limit mutes it, write when it must.
-// A session that waits for nothing stays registered, for hang-ups.
+// Asks for what a session may do now: read when it is open and no limit mutes it, write when it
+// must. A session that waits for nothing stays registered, for hang-ups.
 void Lane::sessionInterest(int32_t number) {
   const Session& session = sessions[number];
-  if (session.fd < 0 || session.state == kSessionStateClosing || session.state == kSessionStateFree) return;
+  if (session.fd < 0 || session.state == kSessionStateClosing || session.state == kSessionStateFree)
+    return;
   const bool reads = session.state == kSessionStateOpen && (session.flags & kSessionFlagMuted) == 0;
   const bool writes = (session.flags & kSessionFlagWantWrite) != 0;
   epoll_event event = {};
@@ -73,7 +75,8 @@ void Lane::flushSession(int32_t number) {
     budget -= static_cast<int32_t>(sent);
   }
   if (session.state == kSessionStateFinishing && session.requests == 0) {
-    closeSession(number, (session.flags & kSessionFlagEof) != 0 ? kCloseReasonClientEof : kCloseReasonAsked);
+    closeSession(
+        number, (session.flags & kSessionFlagEof) != 0 ? kCloseReasonClientEof : kCloseReasonAsked);
   }
 }
 
@@ -92,7 +95,8 @@ void Lane::flushLink(int32_t number) {
       interest(link.fd, number + kLinkId, EPOLLIN | EPOLLOUT, false);
       break;
     }
-    if (sent < 0) break;  // the reason comes with the next receive, behind the replies that still arrive
+    if (sent < 0)
+      break;  // the reason comes with the next receive, behind the replies that still arrive
     journal.touch(link).tx += static_cast<uint64_t>(sent);
     chains.consume(out, static_cast<int32_t>(sent));
     budget -= static_cast<int32_t>(sent);
@@ -101,8 +105,9 @@ void Lane::flushLink(int32_t number) {
   if (link.stalled != 0 && roomy(link)) wakeStalled(number);
 }
 
-// Whether sessions that stalled on a link may go on. A link may have as many request rows as are free: so
-// however many servers hang, rows are left for the others (src/proxy/dispatch.ts refuses by the same rule).
+// Whether sessions that stalled on a link may go on. A link may have as many request rows as are
+// free: so however many servers hang, rows are left for the others (src/proxy/dispatch.ts refuses
+// by the same rule).
 bool Lane::roomy(const Link& link) const {
   return link.out_bytes < queueLimit(link) / 2 && link.requests < requestsAvailable() / 2;
 }
@@ -113,7 +118,8 @@ void Lane::wakeStalled(int32_t number) {
   std::vector<int32_t> waiting;
   waiting.swap(stalled_[static_cast<size_t>(number)]);
   for (const int32_t session : waiting) {
-    if (sessions[session].state != kSessionStateOpen || sessions[session].stalled_on != number) continue;
+    if (sessions[session].state != kSessionStateOpen || sessions[session].stalled_on != number)
+      continue;
     journal.touch(sessions[session]).stalled_on = 0;
     resume(session);
   }

@@ -1,9 +1,9 @@
 // The life of a session, from accept to close.
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -53,11 +53,13 @@ void Lane::acceptAll(int32_t number) {
   const Listener& listener = listeners[static_cast<size_t>(number)];
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Sessions on their way out still count: a newcomer they leave no room for waits a turn.
-    const bool full = clientsFull(listener.pool) || (free_sessions_.empty() && head->session_top == sizes.sessions);
+    const bool full = clientsFull(listener.pool) ||
+                      (free_sessions_.empty() && head->session_top == sizes.sessions);
     if (full && !(closing_.empty() && closed_.empty())) return;
     sockaddr_storage address = {};
     socklen_t length = sizeof address;
-    const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&address), &length,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE) refuseForDescriptors(listener);
       return;  // EAGAIN, or a client that left while it waited
@@ -133,13 +135,15 @@ void Lane::openSession(int fd, int32_t listener, const sockaddr_storage& address
 void Lane::endOfInput(int32_t number) {
   Session& session = journal.touch(sessions[number]);
   pool_counters[session.pool].client_eof += 1;
-  if (session.requests == 0 && session.out_bytes == 0) return closeSession(number, kCloseReasonClientEof);
+  if (session.requests == 0 && session.out_bytes == 0)
+    return closeSession(number, kCloseReasonClientEof);
   session.flags |= kSessionFlagEof;
   session.state = kSessionStateFinishing;
   sessionInterest(number);
 }
 
-// Closes at the next commit; until then the row stays as it is, but nothing is done for it any more.
+// Closes at the next commit; until then the row stays as it is, but nothing is done for it any
+// more.
 void Lane::closeSession(int32_t number, CloseReason_ reason) {
   Session& session = sessions[number];
   if (session.state == kSessionStateFree || session.state == kSessionStateClosing) return;
@@ -150,7 +154,9 @@ void Lane::closeSession(int32_t number, CloseReason_ reason) {
   if (reason == kCloseReasonOutputLimit) counted.closed_output += 1;
   if (reason == kCloseReasonRequestTooLarge) counted.closed_request += 1;
   if (reason == kCloseReasonNoMemory) ++counter->pool_full;
-  if (reason == kCloseReasonClientEof || reason == kCloseReasonAsked || reason == kCloseReasonDrained) return;
+  if (reason == kCloseReasonClientEof || reason == kCloseReasonAsked ||
+      reason == kCloseReasonDrained)
+    return;
   if (head->descriptors == sizes.descriptors) return;  // a log line less, no more
   Descriptor& descriptor = describe(kDescriptorKindSessionClosed, number);
   descriptor.command = reason;
@@ -178,7 +184,8 @@ void Lane::destroyClosing() {
   closing_.clear();
 }
 
-// The client is gone: requests still owed by a server stay in its link's list, their replies are dropped.
+// The client is gone: requests still owed by a server stay in its link's list, their replies are
+// dropped.
 void Lane::abandonRequests(Session& session) {
   for (int32_t number = session.request_head, left = session.requests; left > 0; --left) {
     Request& request = requests[number];

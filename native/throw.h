@@ -1,4 +1,5 @@
-// The one way to turn an errno of a start-up call into a JavaScript error with `code` and `syscall`.
+// The one way to turn an errno of a start-up call into a JavaScript error with `code` and
+// `syscall`.
 #pragma once
 #include <napi.h>
 

@@ -5,7 +5,8 @@
 
 namespace baton {
 
-// Finishes the open turn: plans are carried out, rests are kept, then everything becomes true at once.
+// Finishes the open turn: plans are carried out, rests are kept, then everything becomes true at
+// once.
 void Lane::seal() {
   applyPlans(head->decided);
   keepRests();
@@ -51,21 +52,27 @@ void Lane::retryStarved() {
   size_t still = 0;
   for (const int32_t number : starved_) {
     const Session& session = sessions[number];
-    if (session.state != kSessionStateOpen || (session.flags & kSessionFlagBacklog) == 0 || session.stalled_on != 0) continue;
+    if (session.state != kSessionStateOpen || (session.flags & kSessionFlagBacklog) == 0 ||
+        session.stalled_on != 0)
+      continue;
     const bool collecting = (session.flags & kSessionFlagScanning) != 0;
     if ((session.flags & kSessionFlagBarrier) != 0 && session.requests > 0) {
       starved_[still++] = number;
       continue;
     }
-    const bool room = collecting ? chains.roomFor(kCollectReserve) : mayFrame(session, pools[session.pool], 0);
-    if (room) resume(number); else starved_[still++] = number;
+    const bool room =
+        collecting ? chains.roomFor(kCollectReserve) : mayFrame(session, pools[session.pool], 0);
+    if (room)
+      resume(number);
+    else
+      starved_[still++] = number;
   }
   starved_.resize(still);
   relieveMemory();
 }
 
-// Clients whose large requests fill all memory wait for each other for ever when nothing else holds any:
-// then the largest of them is closed.
+// Clients whose large requests fill all memory wait for each other for ever when nothing else holds
+// any: then the largest of them is closed.
 void Lane::relieveMemory() {
   if (starved_.empty() || chains.roomFor(kCollectReserve)) {
     starved_since_us_ = 0;
@@ -75,7 +82,9 @@ void Lane::relieveMemory() {
   if (head->now_us - starved_since_us_ < kDeadlockUs || outputPending()) return;
   int32_t largest = 0;
   for (int32_t number = 1; number < head->session_top; ++number) {
-    if (sessions[number].state == kSessionStateOpen && sessions[number].in_bytes > sessions[largest].in_bytes) largest = number;
+    if (sessions[number].state == kSessionStateOpen &&
+        sessions[number].in_bytes > sessions[largest].in_bytes)
+      largest = number;
   }
   starved_since_us_ = 0;
   if (largest != 0) closeSession(largest, kCloseReasonNoMemory);
@@ -114,7 +123,8 @@ void Lane::receiveReady(const void* ready, int32_t count) {
     if (head->descriptors > sizes.descriptors - 64) break;  // level-triggered: they come again
     if (id >= kLinkId) {
       const int32_t number = id - kLinkId;
-      if ((what & EPOLLOUT) != 0 || links[number].state == kLinkStateConnecting) linkWritable(number);
+      if ((what & EPOLLOUT) != 0 || links[number].state == kLinkStateConnecting)
+        linkWritable(number);
       if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) readLink(number);
     } else if (id >= kListenerId) {
       listening[listeners_ready++] = id - kListenerId;
@@ -134,7 +144,8 @@ void Lane::sessionEvent(int32_t number, uint32_t what) {
     dirtySession(number);
   }
   const bool gone = (what & (EPOLLHUP | EPOLLERR)) != 0;
-  const bool unread = session.state == kSessionStateFinishing || (session.flags & kSessionFlagMuted) != 0;
+  const bool unread =
+      session.state == kSessionStateFinishing || (session.flags & kSessionFlagMuted) != 0;
   if (gone && unread) return closeSession(number, kCloseReasonClientError);
   if ((what & EPOLLIN) != 0 || gone) sessionReadable(number);
 }

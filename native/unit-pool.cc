@@ -8,8 +8,8 @@ namespace {
 constexpr uint64_t kAllFree = ~uint64_t{0};
 }
 
-void UnitPool::attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base, int32_t unit_bytes,
-                      int32_t lane, Superblock* superblock) {
+void UnitPool::attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base,
+                      int32_t unit_bytes, int32_t lane, Superblock* superblock) {
   class_ = unit_class;
   batches_ = batches;
   count_ = count;
@@ -52,7 +52,9 @@ bool UnitPool::takeBatch() {
     cursor_ = cursor_ + 1 == count_ ? 0 : cursor_ + 1;
     Batch& batch = batches_[index];
     int32_t nobody = 0;
-    if (batch.owner != 0 || !__atomic_compare_exchange_n(&batch.owner, &nobody, lane_ + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
+    if (batch.owner != 0 || !__atomic_compare_exchange_n(&batch.owner, &nobody, lane_ + 1, false,
+                                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+      continue;
     const uint64_t offset = unit_base_ + static_cast<uint64_t>(index) * kBatchUnits * unit_bytes_;
     if (segment.grow(offset, static_cast<uint64_t>(bytes)) < 0) {
       __atomic_store_n(&batch.owner, 0, __ATOMIC_RELEASE);
@@ -76,7 +78,9 @@ bool UnitPool::charge(double bytes) {
   for (;;) {
     double next = now + bytes;
     if (bytes > 0 && next > superblock_->pool_bytes_max) return false;
-    if (__atomic_compare_exchange(&superblock_->pool_bytes, &now, &next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return true;
+    if (__atomic_compare_exchange(&superblock_->pool_bytes, &now, &next, false, __ATOMIC_RELAXED,
+                                  __ATOMIC_RELAXED))
+      return true;
   }
 }
 
@@ -100,7 +104,7 @@ void UnitPool::settle() {
 // A few at a time: giving memory back takes the kernel longer than a turn should.
 void UnitPool::releaseSome() {
   int32_t left = kReleaseMax;
-  for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches; ) {
+  for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches;) {
     if (batches_[open_[i]].free != kAllFree) {
       ++i;
       continue;
@@ -115,7 +119,8 @@ void UnitPool::releaseSome() {
 
 void UnitPool::release(int32_t index) {
   Batch& batch = batches_[index];
-  segment.release(unit_base_ + static_cast<uint64_t>(index) * kBatchUnits * unit_bytes_, static_cast<uint64_t>(kBatchUnits) * unit_bytes_);
+  segment.release(unit_base_ + static_cast<uint64_t>(index) * kBatchUnits * unit_bytes_,
+                  static_cast<uint64_t>(kBatchUnits) * unit_bytes_);
   available_ -= kBatchUnits;
   --free_batches_;
   cursor_ = std::min(cursor_, index);

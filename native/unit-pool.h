@@ -2,11 +2,12 @@
 //
 //   batch table:  [owner lane | class | free bits 63..0]  one row per 64 units of a class
 //
-// A batch belongs to one lane (owner, changed by compare and swap) or to nobody. Its owner takes and
-// frees units with plain stores to the free bits. Units freed in a turn stay as they are until the turn
-// is committed: space freed in an open turn is not space, because a roll back would need it again.
-// A batch that is wholly free goes back to the instance, and its memory to the system, when the lane
-// holds more than it needs. After a crash the bits are rebuilt from the rows that lead to units.
+// A batch belongs to one lane (owner, changed by compare and swap) or to nobody. Its owner takes
+// and frees units with plain stores to the free bits. Units freed in a turn stay as they are until
+// the turn is committed: space freed in an open turn is not space, because a roll back would need
+// it again. A batch that is wholly free goes back to the instance, and its memory to the system,
+// when the lane holds more than it needs. After a crash the bits are rebuilt from the rows that
+// lead to units.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -19,11 +20,11 @@ namespace baton {
 class UnitPool {
  public:
   static constexpr int32_t kBatchUnits = 64;
-  static constexpr int32_t kReleaseMax = 32;  // batches given back per turn
+  static constexpr int32_t kReleaseMax = 32;   // batches given back per turn
   static constexpr int32_t kSpareBatches = 8;  // wholly free batches a lane keeps to itself
 
-  void attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base, int32_t unit_bytes, int32_t lane,
-              Superblock* superblock);
+  void attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base,
+              int32_t unit_bytes, int32_t lane, Superblock* superblock);
 
   // A unit's row, 0 when shm_max or /dev/shm is exhausted. The caller owns it from now on.
   int32_t take() {
@@ -49,7 +50,8 @@ class UnitPool {
 
   // Bytes that could be taken at most: free units of the lane, and what shm_max leaves.
   double freeBytes() const {
-    return static_cast<double>(available_) * unit_bytes_ + superblock_->pool_bytes_max - superblock_->pool_bytes;
+    return static_cast<double>(available_) * unit_bytes_ + superblock_->pool_bytes_max -
+           superblock_->pool_bytes;
   }
 
   int32_t used() const { return used_ - static_cast<int32_t>(given_.size()); }
@@ -77,11 +79,11 @@ class UnitPool {
   int32_t lane_ = 0;
   Superblock* superblock_ = nullptr;
   int32_t current_ = -1;  // batch that units are taken from
-  int32_t cursor_ = 0;  // where the search for a batch nobody owns begins
+  int32_t cursor_ = 0;    // where the search for a batch nobody owns begins
   int32_t available_ = 0;
   int32_t used_ = 0;
-  bool releasing_ = false;  // giving spare batches back, some each turn
-  int32_t free_batches_ = 0;  // wholly free ones in open_
+  bool releasing_ = false;     // giving spare batches back, some each turn
+  int32_t free_batches_ = 0;   // wholly free ones in open_
   std::vector<int32_t> open_;  // batches with free units, not current
   std::vector<int32_t> given_;
 };

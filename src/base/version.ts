@@ -1,7 +1,9 @@
 /** What this build calls itself, and whose commands it speaks. */
 import { readFileSync } from 'node:fs';
 
-interface Package { readonly version: string }
+interface Package {
+  readonly version: string;
+}
 
 const file = new URL('../../../package.json', import.meta.url);
 

@@ -135,7 +135,9 @@ export interface ProcessCalls {
   processWatch(fd: number, onRung: () => void): void;
 }
 
-const path = process.env['BATON_ADDON'] ?? new URL('../../../build/Release/baton.node', import.meta.url).pathname;
+const path =
+  process.env['BATON_ADDON'] ??
+  new URL('../../../build/Release/baton.node', import.meta.url).pathname;
 
 export const native = createRequire(import.meta.url)(path) as Native;
 

@@ -21,9 +21,14 @@ export function argumentsOf(view: LaneView, descriptor: number): Buffer[] {
     const at = view.argument + first + 3 * i;
     const begin = words[at]!;
     const length = words[at + 1]!;
-    args[i] = offset >= 0
-      ? view.bytes.subarray(view.arena + offset + begin, view.arena + offset + begin + length)
-      : native.sessionRead(words[descriptor + Descriptor.Row]!, begin, Math.min(length, LOOK_MAX));
+    args[i] =
+      offset >= 0
+        ? view.bytes.subarray(view.arena + offset + begin, view.arena + offset + begin + length)
+        : native.sessionRead(
+            words[descriptor + Descriptor.Row]!,
+            begin,
+            Math.min(length, LOOK_MAX),
+          );
   }
   return args;
 }
@@ -31,7 +36,10 @@ export function argumentsOf(view: LaneView, descriptor: number): Buffer[] {
 /** Whether argument `index` is longer than what argumentsOf shows of it. */
 export function isCut(view: LaneView, descriptor: number, index: number): boolean {
   const first = view.words[descriptor + Descriptor.Arguments]!;
-  return view.words[descriptor + Descriptor.Offset]! < 0 && view.words[view.argument + first + 3 * index + 1]! > LOOK_MAX;
+  return (
+    view.words[descriptor + Descriptor.Offset]! < 0 &&
+    view.words[view.argument + first + 3 * index + 1]! > LOOK_MAX
+  );
 }
 
 /** Of a request that C++ did not list the arguments of; it is known to be a whole multibulk. */

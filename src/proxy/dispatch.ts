@@ -14,7 +14,17 @@ import { fail } from '../base/assert.js';
 import { native } from '../native/binding.js';
 import { Plan } from '../protocol/command.js';
 import {
-  arityOf, commandCount, commandId, commands, firstKeyOf, keyStepOf, isArityOf, mergeOf, needsArgs, planOf, resolveCommand,
+  arityOf,
+  commandCount,
+  commandId,
+  commands,
+  firstKeyOf,
+  keyStepOf,
+  isArityOf,
+  mergeOf,
+  needsArgs,
+  planOf,
+  resolveCommand,
 } from '../protocol/command-table.js';
 import { CROSSSLOT, NOAUTH, wrongArityError } from '../protocol/errors.js';
 import { errorReply } from '../protocol/reply.js';
@@ -39,15 +49,15 @@ const PING = commandId('ping');
 const SWITCHES_LINKS: ReadonlySet<number> = new Set([commandId('hello'), commandId('reset')]);
 
 /** arity of the commands whose one key is argv[1]; 0: not one of them. */
-const plainArity = Int32Array.from(
-  { length: commandCount }, (_, id) => (planOf[id] === Plan.Plain && needsArgs[id] === 0 ? arityOf[id]! : 0),
+const plainArity = Int32Array.from({ length: commandCount }, (_, id) =>
+  planOf[id] === Plan.Plain && needsArgs[id] === 0 ? arityOf[id]! : 0,
 );
 
 /** What C++ must know of each command to frame it: see CommandNames in native/command-names.h. */
 export function commandShapes(): Int32Array {
   return Int32Array.from({ length: commandCount }, (_, id) => {
     const isList = needsArgs[id] === 1 && id !== PING ? 1 : 0;
-    return isList | (firstKeyOf[id]! & 0xff) << 8 | (keyStepOf[id]! & 0xff) << 16;
+    return isList | ((firstKeyOf[id]! & 0xff) << 8) | ((keyStepOf[id]! & 0xff) << 16);
   });
 }
 
@@ -100,7 +110,10 @@ export class Dispatch {
     const mode = words[this.view.session + row * Session.RowWords + Session.Mode]!;
     const arity = command < 0 ? 0 : plainArity[command]!;
     const argc = words[at + Descriptor.Argc]!;
-    const isAdmitted = arity !== 0 && (arity > 0 ? argc === arity : argc >= -arity) && (mode & SessionMode.NeedsAuth) === 0;
+    const isAdmitted =
+      arity !== 0 &&
+      (arity > 0 ? argc === arity : argc >= -arity) &&
+      (mode & SessionMode.NeedsAuth) === 0;
     if (!isAdmitted) return this.#planSlowly(at, command, mode, row);
     const route = this.routes[words[at + Descriptor.Pool]! - this.firstPool]!;
     const backend = route.view.route(words[at + Descriptor.Hash]!);
@@ -111,7 +124,10 @@ export class Dispatch {
 
   /** Up, and its queue is not full. */
   #isOpen(link: number, route: PoolRoute): boolean {
-    return this.#words[this.view.link + link * Link.RowWords + Link.State] === LinkState.Up && !this.#isFull(link, route);
+    return (
+      this.#words[this.view.link + link * Link.RowWords + Link.State] === LinkState.Up &&
+      !this.#isFull(link, route)
+    );
   }
 
   /**
@@ -121,8 +137,10 @@ export class Dispatch {
   #isFull(link: number, route: PoolRoute): boolean {
     const words = this.#words;
     const at = this.view.link + link * Link.RowWords;
-    return words[at + Link.OutBytes]! > route.queueLimit ||
-      words[at + Link.Requests]! > this.requestRows - words[this.view.head + LaneHead.RequestsOpen]!;
+    return (
+      words[at + Link.OutBytes]! > route.queueLimit ||
+      words[at + Link.Requests]! > this.requestRows - words[this.view.head + LaneHead.RequestsOpen]!
+    );
   }
 
   /** The plan for a request whose link is full, down or not yet connected. */
@@ -149,7 +167,10 @@ export class Dispatch {
       return this.#split(at, command, route, mode, row);
     }
     if (command >= 0 && plainArity[command] !== 0) {
-      return this.#reject(isArityOf(command, words[at + Descriptor.Argc]!) ? NOAUTH : wrongArityError(command), route);
+      return this.#reject(
+        isArityOf(command, words[at + Descriptor.Argc]!) ? NOAUTH : wrongArityError(command),
+        route,
+      );
     }
     if (words[at + Descriptor.Offset]! < 0 && words[at + Descriptor.Arguments]! < 0) {
       return this.#error('ERR too many arguments for the proxy to look at');
@@ -176,7 +197,15 @@ export class Dispatch {
     if (argc < 1 + step || (argc - 1) % step !== 0) return this.#error(wrongArityError(command));
     if (first < 0) return this.#error(`ERR too many arguments to be split over servers`);
     const keys = (argc - 1) / step;
-    const parts = this.#splitter.group(words, this.view.argument + first, keys, step, route, (mode & SessionMode.Resp3) >> 1, row);
+    const parts = this.#splitter.group(
+      words,
+      this.view.argument + first,
+      keys,
+      step,
+      route,
+      (mode & SessionMode.Resp3) >> 1,
+      row,
+    );
     if (parts < 0) return this.#noServer(route);
     const { links } = this.#splitter;
     for (let part = 0; part < parts; part++) {
@@ -185,20 +214,31 @@ export class Dispatch {
       if (plan < 0) return plan;
     }
     if (parts === 1) return links[0]!;
-    if (!this.#program.fits(this.#splitter.wordsNeeded, 0)) return this.#error('ERR too many keys to be split over servers');
+    if (!this.#program.fits(this.#splitter.wordsNeeded, 0))
+      return this.#error('ERR too many keys to be split over servers');
     this.#program.begin(this.#index, this.#splitter.wordsNeeded, 0);
     this.#splitter.write(this.#program, mergeOf[command]!, step);
     return this.#program.end();
   }
 
   /** Several keys, or keys elsewhere than argv[1]: one server must own them all. */
-  #routeByKeys(id: number, at: number, args: Buffer[], route: PoolRoute, mode: number, row: number): number {
+  #routeByKeys(
+    id: number,
+    at: number,
+    args: Buffer[],
+    route: PoolRoute,
+    mode: number,
+    row: number,
+  ): number {
     const keys = routingKeysOf(id, args);
     if (typeof keys === 'string') return this.#reject(keys, route);
     let owner = -1;
     for (const key of keys) {
-      if (isCut(this.view, at, key)) return this.#error('ERR the key is too long for the proxy to look at');
-      const backend = route.view.route(native.hashKey(route.hashKind, route.tagOpen, route.tagClose, args[key]!));
+      if (isCut(this.view, at, key))
+        return this.#error('ERR the key is too long for the proxy to look at');
+      const backend = route.view.route(
+        native.hashKey(route.hashKind, route.tagOpen, route.tagClose, args[key]!),
+      );
       if (backend < 0) return this.#noServer(route);
       if (owner >= 0 && backend !== owner) {
         this.view.countPool(route.row, PoolCounter.ErrorCrossslot);
@@ -214,10 +254,13 @@ export class Dispatch {
     if (SWITCHES_LINKS.has(this.#words[at + Descriptor.Command]!) && this.#isWaitedFor(row)) {
       return this.#program.begin(this.#index, 1, 0).word(Operation.Wait).end();
     }
-    if (args.some((_, index) => isCut(this.view, at, index))) return this.#error('ERR an argument is too long for the proxy to look at');
+    if (args.some((_, index) => isCut(this.view, at, index)))
+      return this.#error('ERR an argument is too long for the proxy to look at');
     const answer = answerLocally(args, this.desk.factsOf(row, route.settings), this.facts);
-    if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply)) this.view.countPool(route.row, PoolCounter.ErrorAuth);
-    if (!this.#program.fits(16, answer.reply.length)) return this.#error('ERR the answer is too large for the proxy');
+    if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply))
+      this.view.countPool(route.row, PoolCounter.ErrorAuth);
+    if (!this.#program.fits(16, answer.reply.length))
+      return this.#error('ERR the answer is too large for the proxy');
     this.#program.begin(this.#index, 16, answer.reply.length).reply(answer.reply);
     if (answer.changes !== undefined) {
       this.#program.word(Operation.SetMode).word(this.desk.apply(row, answer.changes));
@@ -249,23 +292,40 @@ export class Dispatch {
     const row = words[at + Descriptor.Row]!;
     const code = words[at + Descriptor.Command]!;
     switch (words[at + Descriptor.Kind] as DescriptorKind) {
-      case DescriptorKind.LinkUp: return this.links.onUp(row);
-      case DescriptorKind.LinkLost: return this.links.onLost(row, code);
-      case DescriptorKind.ServerFailing: return this.links.onFailingReply(row);
+      case DescriptorKind.LinkUp:
+        return this.links.onUp(row);
+      case DescriptorKind.LinkLost:
+        return this.links.onLost(row, code);
+      case DescriptorKind.ServerFailing:
+        return this.links.onFailingReply(row);
       case DescriptorKind.LinkReply: {
         const begin = this.view.arena + words[at + Descriptor.Offset]!;
-        return this.links.onReply(row, this.view.bytes.subarray(begin, begin + words[at + Descriptor.Bytes]!));
+        return this.links.onReply(
+          row,
+          this.view.bytes.subarray(begin, begin + words[at + Descriptor.Bytes]!),
+        );
       }
       case DescriptorKind.ProtocolError: {
-        this.#program.begin(this.#index, 8, 128).reply(scanErrorReply(code, words[at + Descriptor.Bytes]!)).word(Operation.Close);
+        this.#program
+          .begin(this.#index, 8, 128)
+          .reply(scanErrorReply(code, words[at + Descriptor.Bytes]!))
+          .word(Operation.Close);
         words[at + Descriptor.Plan] = this.#program.end();
         return;
       }
       case DescriptorKind.SessionClosed:
-        return this.events.onSessionClosed(row, code, words[at + Descriptor.Pool]!, words[at + Descriptor.Bytes]!);
-      case DescriptorKind.AcceptFailed: return this.events.onAcceptFailed(code);
-      case DescriptorKind.ClientRefused: return this.events.onClientRefused(row, code);
-      default: return fail('every kind of descriptor has a case');
+        return this.events.onSessionClosed(
+          row,
+          code,
+          words[at + Descriptor.Pool]!,
+          words[at + Descriptor.Bytes]!,
+        );
+      case DescriptorKind.AcceptFailed:
+        return this.events.onAcceptFailed(code);
+      case DescriptorKind.ClientRefused:
+        return this.events.onClientRefused(row, code);
+      default:
+        return fail('every kind of descriptor has a case');
     }
   }
 }

@@ -25,7 +25,13 @@ const EPROTO = 71;
 const SWEEP_MIN_MS = 5;
 const SWEEP_MAX_MS = 100;
 
-const enum Phase { Idle, Connecting, Handshake, Ready, BackingOff }
+const enum Phase {
+  Idle,
+  Connecting,
+  Handshake,
+  Ready,
+  BackingOff,
+}
 
 /** What is known of one link beyond its row. */
 interface LinkFacts {
@@ -70,8 +76,18 @@ export class LinkSet {
           const backend = firstBackend + place;
           native.linkDefine(row, poolRow, backend, protocol);
           this.#facts[row] = {
-            row, pool, poolRow, server, backend, protocol,
-            phase: Phase.Idle, repliesDue: 0, failures: 0, lastError: 0, attempt: 0, timer: null,
+            row,
+            pool,
+            poolRow,
+            server,
+            backend,
+            protocol,
+            phase: Phase.Idle,
+            repliesDue: 0,
+            failures: 0,
+            lastError: 0,
+            attempt: 0,
+            timer: null,
           };
           row++;
         }
@@ -85,7 +101,9 @@ export class LinkSet {
     for (const link of this.#facts) {
       if (link !== undefined && link.pool.preconnect && link.protocol === 2) this.#connect(link);
     }
-    const timeouts = this.#facts.flatMap((link) => (link && link.pool.timeoutMs > 0 ? [link.pool.timeoutMs] : []));
+    const timeouts = this.#facts.flatMap((link) =>
+      link && link.pool.timeoutMs > 0 ? [link.pool.timeoutMs] : [],
+    );
     if (timeouts.length === 0) return;
     const shortest = Math.min(...timeouts);
     const everyMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, Math.floor(shortest / 8)));
@@ -151,7 +169,8 @@ export class LinkSet {
     this.#clearTimer(link);
     link.phase = Phase.Ready;
     native.linkOpenGate(link.row);
-    if (this.#isDown.delete(link.backend)) this.events.onChange(link.server, link.pool, true, 'connected');
+    if (this.#isDown.delete(link.backend))
+      this.events.onChange(link.server, link.pool, true, 'connected');
   }
 
   /** A connection was lost (`wasReady`) or could not be had. */
@@ -214,8 +233,10 @@ export class LinkSet {
   }
 
   #judge(link: LinkFacts): void {
-    const at = this.view.backendCounter + link.backend * BackendCounter.RowDoubles + BackendCounter.Failures;
-    if (link.pool.autoEjectHosts && this.view.doubles[at]! >= link.pool.serverFailureLimit) this.events.onFailing();
+    const at =
+      this.view.backendCounter + link.backend * BackendCounter.RowDoubles + BackendCounter.Failures;
+    if (link.pool.autoEjectHosts && this.view.doubles[at]! >= link.pool.serverFailureLimit)
+      this.events.onFailing();
   }
 
   #connect(link: LinkFacts): void {
@@ -227,7 +248,8 @@ export class LinkSet {
     const attempt = ++link.attempt;
     lookup(address.host, (error, found) => {
       if (link.phase !== Phase.Connecting || link.attempt !== attempt) return;
-      if (error !== null) return this.#giveUp(link, `${address.host} cannot be resolved (${error.code})`);
+      if (error !== null)
+        return this.#giveUp(link, `${address.host} cannot be resolved (${error.code})`);
       this.#connectTo(link, found, address.port, false);
     });
   }
@@ -274,8 +296,10 @@ export class LinkSet {
   /** Nothing has come for as long as the oldest request waits: not even a part of its reply. */
   #isSilent(at: number, olderThanUs: number): boolean {
     const oldest = this.view.request + this.view.words[at + Link.RequestHead]! * Request.RowWords;
-    return this.view.doubles[at / 2 + Link.ReceivedUs]! < olderThanUs &&
-      this.view.doubles[oldest / 2 + Request.ArrivedUs]! < olderThanUs;
+    return (
+      this.view.doubles[at / 2 + Link.ReceivedUs]! < olderThanUs &&
+      this.view.doubles[oldest / 2 + Request.ArrivedUs]! < olderThanUs
+    );
   }
 
   /** CLOCK_MONOTONIC as of the last turn, which has just ended when a timer runs. */
@@ -285,8 +309,14 @@ export class LinkSet {
 
   #countTimeouts(link: LinkFacts, count: number): void {
     const { doubles } = this.view;
-    doubles[this.view.backendCounter + link.backend * BackendCounter.RowDoubles + BackendCounter.ServerTimedout]! += count;
-    doubles[this.view.poolCounter + link.poolRow * PoolCounter.RowDoubles + PoolCounter.ErrorTimeout]! += count;
+    doubles[
+      this.view.backendCounter +
+        link.backend * BackendCounter.RowDoubles +
+        BackendCounter.ServerTimedout
+    ]! += count;
+    doubles[
+      this.view.poolCounter + link.poolRow * PoolCounter.RowDoubles + PoolCounter.ErrorTimeout
+    ]! += count;
   }
 
   /** Whether a link's row says that requests may go out on it. */

@@ -12,6 +12,10 @@ const TEXTS: Readonly<Record<number, string>> = {
 
 /** `offender`: the byte that stands where a '$' should, for the code that says so. */
 export function scanErrorReply(code: number, offender: number): Buffer {
-  if (code === NO_DOLLAR) return Buffer.from(`-ERR Protocol error: expected '$', got '${String.fromCharCode(offender)}'\r\n`, 'latin1');
+  if (code === NO_DOLLAR)
+    return Buffer.from(
+      `-ERR Protocol error: expected '$', got '${String.fromCharCode(offender)}'\r\n`,
+      'latin1',
+    );
   return Buffer.from(`-ERR Protocol error: ${TEXTS[code] ?? 'invalid request'}\r\n`);
 }

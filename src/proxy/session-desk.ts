@@ -11,7 +11,12 @@ import type { LaneView } from '../tables/lane-view.js';
 import type { ClientFacts, SessionChanges, SessionFacts } from './local-answer.js';
 
 /** Columns that native.sessionNote writes. */
-const enum Note { Name, LibName, LibVer, Db }
+const enum Note {
+  Name,
+  LibName,
+  LibVer,
+  Db,
+}
 
 export class SessionDesk {
   constructor(
@@ -83,9 +88,12 @@ export class SessionDesk {
     if (changes.authenticated === false) mode |= SessionMode.NeedsAuth;
     if (changes.protocol === 3) mode |= SessionMode.Resp3;
     if (changes.protocol === 2) mode &= ~SessionMode.Resp3;
-    if (changes.name !== undefined) native.sessionNote(row, Note.Name, Buffer.from(changes.name, 'latin1'));
-    if (changes.libName !== undefined) native.sessionNote(row, Note.LibName, Buffer.from(changes.libName, 'latin1'));
-    if (changes.libVer !== undefined) native.sessionNote(row, Note.LibVer, Buffer.from(changes.libVer, 'latin1'));
+    if (changes.name !== undefined)
+      native.sessionNote(row, Note.Name, Buffer.from(changes.name, 'latin1'));
+    if (changes.libName !== undefined)
+      native.sessionNote(row, Note.LibName, Buffer.from(changes.libName, 'latin1'));
+    if (changes.libVer !== undefined)
+      native.sessionNote(row, Note.LibVer, Buffer.from(changes.libVer, 'latin1'));
     if (changes.db !== undefined) native.sessionNote(row, Note.Db, Buffer.of(changes.db & 0xff));
     return mode;
   }

@@ -23,8 +23,13 @@ export class Splitter {
    * -1 when no server is live.
    */
   group(
-    words: Int32Array, first: number, keys: number, step: number,
-    route: PoolRoute, resp3: number, session: number,
+    words: Int32Array,
+    first: number,
+    keys: number,
+    step: number,
+    route: PoolRoute,
+    resp3: number,
+    session: number,
   ): number {
     this.#prepare(route.settings.servers.length, keys);
     this.links.length = 0;

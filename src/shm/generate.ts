@@ -72,9 +72,14 @@ function padding(each: Table): string {
 
 /** Copies `export const enum` blocks; comments stay behind in codes.ts, which is the place to read. */
 function codesText(): string {
-  const text = readFileSync(new URL('src/shm/codes.ts', root), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+  const text = readFileSync(new URL('src/shm/codes.ts', root), 'utf8').replace(
+    /\/\*[\s\S]*?\*\/|\/\/.*$/gm,
+    '',
+  );
   const blocks = [...text.matchAll(/export const enum (\w+) \{([^}]*)\}/g)];
-  return blocks.map(([, name, body]) => `enum ${name}_ : int32_t {\n${membersText(name!, body!)}};\n`).join('\n');
+  return blocks
+    .map(([, name, body]) => `enum ${name}_ : int32_t {\n${membersText(name!, body!)}};\n`)
+    .join('\n');
 }
 
 function membersText(name: string, body: string): string {

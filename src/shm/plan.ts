@@ -78,17 +78,34 @@ export function planInstance(capacities: Capacities): InstancePlan {
   const sharedBytes = alignUp(at, PAGE);
 
   const { region, laneBytes } = planLane(capacities, tableBase);
-  const laneBase = Array.from({ length: capacities.lanes }, (_, lane) => sharedBytes + lane * laneBytes);
+  const laneBase = Array.from(
+    { length: capacities.lanes },
+    (_, lane) => sharedBytes + lane * laneBytes,
+  );
   const nodeBase = sharedBytes + capacities.lanes * laneBytes;
   tableBase[TableNumber.Node] = nodeBase;
   const chunkBase = alignUp(nodeBase + nodes * Node.RowBytes, 1 << 21);
   const bytes = chunkBase + chunks * CHUNK_BYTES;
   return {
-    capacities, tableBase, confBase, routeBase, laneBase, region, laneBytes, sharedBytes, chunkBase, nodes, chunks, bytes,
+    capacities,
+    tableBase,
+    confBase,
+    routeBase,
+    laneBase,
+    region,
+    laneBytes,
+    sharedBytes,
+    chunkBase,
+    nodes,
+    chunks,
+    bytes,
   };
 }
 
-function planLane(capacities: Capacities, tableBase: number[]): { region: LaneRegions; laneBytes: number } {
+function planLane(
+  capacities: Capacities,
+  tableBase: number[],
+): { region: LaneRegions; laneBytes: number } {
   let at = 0;
   const take = (bytes: number): number => {
     const base = at;
@@ -123,8 +140,11 @@ function planLane(capacities: Capacities, tableBase: number[]): { region: LaneRe
 /** Room for one before-image of every row a turn may change. */
 export function journalBytes(capacities: Capacities): number {
   const { sessions, links, requests } = capacities;
-  return sessions * (imageBytes(TableNumber.Session) + imageBytes(TableNumber.SessionInfo)) +
-    links * imageBytes(TableNumber.Link) + requests * imageBytes(TableNumber.Request);
+  return (
+    sessions * (imageBytes(TableNumber.Session) + imageBytes(TableNumber.SessionInfo)) +
+    links * imageBytes(TableNumber.Link) +
+    requests * imageBytes(TableNumber.Request)
+  );
 }
 
 function imageBytes(number: TableNumber): number {

@@ -65,7 +65,10 @@ export function alignUp(value: number, to: number): number {
 /** FNV-1a over the canonical text of all tables: two builds with equal hashes agree on every byte. */
 export function schemaHash(tables: readonly Table[]): number {
   const text = tables
-    .map((each) => `${each.name}/${each.scope}/${each.rowBytes}:${each.columns.map(canonical).join(',')}`)
+    .map(
+      (each) =>
+        `${each.name}/${each.scope}/${each.rowBytes}:${each.columns.map(canonical).join(',')}`,
+    )
     .join(';');
   let hash = 0x811c9dc5;
   for (const character of text) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);

@@ -48,7 +48,8 @@ export class Segment {
   static attach(fd: number, bytes: number): Segment {
     native.segmentMap(fd, bytes);
     const words = new Int32Array(native.segmentView(0, SUPERBLOCK_BYTES));
-    if (words[Superblock.Magic] !== MAGIC) throw new Error('shared memory: not an instance of Baton');
+    if (words[Superblock.Magic] !== MAGIC)
+      throw new Error('shared memory: not an instance of Baton');
     if (words[Superblock.SchemaHash] !== SCHEMA_HASH) {
       throw new Error('shared memory: made by a version with another layout');
     }
@@ -118,7 +119,11 @@ export class Segment {
 
 function viewsOf(offset: number, length: number): Views {
   const buffer = native.segmentView(offset, length);
-  return { words: new Int32Array(buffer), doubles: new Float64Array(buffer), bytes: new Uint8Array(buffer) };
+  return {
+    words: new Int32Array(buffer),
+    doubles: new Float64Array(buffer),
+    bytes: new Uint8Array(buffer),
+  };
 }
 
 function capacityColumns(capacities: Capacities): [number, number][] {

@@ -13,19 +13,31 @@ export function attachLane(segment: Segment, lane: number, fdBase: number): void
   const firstPeer = lane < capacities.lanes / 2 ? 0 : capacities.lanes / 2;
   const laneBase = segment.laneBase(lane);
   const tableBases = Float64Array.from(plan.tableBase, (base, number) =>
-    (number >= FIRST_LANE_TABLE ? laneBase + base : base));
+    number >= FIRST_LANE_TABLE ? laneBase + base : base,
+  );
   native.laneAttach({
     lane,
     laneBase,
     tableBases,
     regions: Float64Array.of(
-      laneBase + region.operation, laneBase + region.argument, laneBase + region.scratch,
-      laneBase + region.journal, laneBase + region.arena,
+      laneBase + region.operation,
+      laneBase + region.argument,
+      laneBase + region.scratch,
+      laneBase + region.journal,
+      laneBase + region.arena,
     ),
     sizes: Int32Array.of(
-      capacities.sessions, capacities.links, capacities.requests, DESCRIPTORS, RECEIPTS,
-      capacities.arenaBytes, capacities.pools, capacities.backends, capacities.commands,
-      ARGUMENT_WORDS, journalBytes(capacities),
+      capacities.sessions,
+      capacities.links,
+      capacities.requests,
+      DESCRIPTORS,
+      RECEIPTS,
+      capacities.arenaBytes,
+      capacities.pools,
+      capacities.backends,
+      capacities.commands,
+      ARGUMENT_WORDS,
+      journalBytes(capacities),
     ),
     peerCounters: peerCounters(segment, firstPeer),
     firstPeer,
@@ -37,6 +49,8 @@ export function attachLane(segment: Segment, lane: number, fdBase: number): void
 function peerCounters(segment: Segment, first: number): Float64Array {
   const { plan } = segment;
   const half = plan.capacities.lanes / 2;
-  return Float64Array.from({ length: half }, (_, i) =>
-    segment.laneBase(first + i) + plan.tableBase[TableNumber.PoolCounter]!);
+  return Float64Array.from(
+    { length: half },
+    (_, i) => segment.laneBase(first + i) + plan.tableBase[TableNumber.PoolCounter]!,
+  );
 }

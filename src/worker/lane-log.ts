@@ -58,7 +58,14 @@ export class LaneLog implements LaneEvents {
     const client = this.desk.peerOf(row);
     const why = REASONS[reason as CloseReason] ?? 'closed';
     this.log.warn(
-      { event: 'client_closed', pool: this.poolOf(pool).name, client, reason, queuedBytes, ...left(suppressed) },
+      {
+        event: 'client_closed',
+        pool: this.poolOf(pool).name,
+        client,
+        reason,
+        queuedBytes,
+        ...left(suppressed),
+      },
       `client ${client} is closed: ${why}`,
     );
   }
@@ -67,17 +74,26 @@ export class LaneLog implements LaneEvents {
     const suppressed = this.#accept.pass();
     if (suppressed === undefined) return;
     const code = getSystemErrorName(-errno);
-    this.log.error({ event: 'accept_failed', code, ...left(suppressed) },
-      `clients are refused: no descriptor is left (${code}); raise max_openfiles or the limit of the process`);
+    this.log.error(
+      { event: 'accept_failed', code, ...left(suppressed) },
+      `clients are refused: no descriptor is left (${code}); raise max_openfiles or the limit of the process`,
+    );
   }
 
   onClientRefused(pool: number, errno: number): void {
     const suppressed = this.#refused.pass();
     if (suppressed === undefined) return;
     const { name, clientConnections } = this.poolOf(pool);
-    const why = errno !== 0 ? `no descriptor is left (${getSystemErrorName(-errno)})`
-      : clientConnections > 0 ? `client_connections is ${clientConnections}` : 'every session row is taken; raise max_openfiles';
-    this.log.warn({ event: 'client_refused', pool: name, ...left(suppressed) }, `pool '${name}': a client is refused: ${why}`);
+    const why =
+      errno !== 0
+        ? `no descriptor is left (${getSystemErrorName(-errno)})`
+        : clientConnections > 0
+          ? `client_connections is ${clientConnections}`
+          : 'every session row is taken; raise max_openfiles';
+    this.log.warn(
+      { event: 'client_refused', pool: name, ...left(suppressed) },
+      `pool '${name}': a client is refused: ${why}`,
+    );
   }
 
   onServerChange(server: ServerSettings, pool: PoolSettings, up: boolean, reason: string): void {

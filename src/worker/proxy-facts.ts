@@ -40,7 +40,12 @@ export class WorkerFacts implements ProxyFacts {
     const source = new CounterSource(this.segment.plan, this.segment.shared);
     source.openHalf(0, this.settings.pools, this.firstPool);
     for (const row of this.#runningLanes()) {
-      source.openLane({ row, number: row - this.firstLane, half: 0, views: this.segment.laneViews(row) });
+      source.openLane({
+        row,
+        number: row - this.firstLane,
+        half: 0,
+        views: this.segment.laneViews(row),
+      });
     }
     return infoFields(takeSnapshot(source, this.#facts), section);
   }
@@ -54,7 +59,11 @@ export class WorkerFacts implements ProxyFacts {
     const all: ClientFacts[] = [];
     for (const row of this.#runningLanes()) {
       const view = new LaneView(this.segment.plan, this.segment.laneViews(row));
-      const desk = new SessionDesk(view, row, (pool) => this.settings.pools[pool - this.firstPool]!);
+      const desk = new SessionDesk(
+        view,
+        row,
+        (pool) => this.settings.pools[pool - this.firstPool]!,
+      );
       all.push(...desk.clients());
     }
     yield* all.sort((a, b) => a.id - b.id);

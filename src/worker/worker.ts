@@ -46,7 +46,11 @@ export class Worker {
   #stopping = false;
 
   constructor(private readonly order: WorkerOrder) {
-    this.#log = new Log({ file: order.logFile ?? null, level: order.logLevel, role: `worker ${order.workerNumber}` });
+    this.#log = new Log({
+      file: order.logFile ?? null,
+      level: order.logLevel,
+      role: `worker ${order.workerNumber}`,
+    });
     if (order.user !== undefined) native.processUser(order.user, order.group ?? null);
     if (native.processParentDeath(SIGTERM) !== order.masterPid) process.exit(0);
     if (order.affinity !== undefined) native.processAffinity(order.affinity);
@@ -69,9 +73,21 @@ export class Worker {
     this.#routes = this.#makeRoutes();
     const workers = this.#segment.plan.capacities.lanes / 2;
     const firstLane = order.lane < workers ? 0 : workers;
-    const facts = new WorkerFacts(this.#segment, this.#settings, firstLane, workers, order.firstPool);
+    const facts = new WorkerFacts(
+      this.#segment,
+      this.#settings,
+      firstLane,
+      workers,
+      order.firstPool,
+    );
     this.#dispatch = new Dispatch(
-      this.#view, this.#routes, order.firstPool, this.#links, desk, facts, laneLog,
+      this.#view,
+      this.#routes,
+      order.firstPool,
+      this.#links,
+      desk,
+      facts,
+      laneLog,
       this.#segment.plan.capacities.requests,
     );
   }
@@ -110,14 +126,21 @@ export class Worker {
     try {
       this.#log.reopen();
     } catch (error) {
-      this.#log.to.error({ event: 'reopen_failed' }, `the log cannot be opened anew: ${(error as Error).message}`);
+      this.#log.to.error(
+        { event: 'reopen_failed' },
+        `the log cannot be opened anew: ${(error as Error).message}`,
+      );
     }
   }
 
   /** Walks all tables and the pool. What does not add up is our bug: it is told, not lived with. */
   #check(): void {
     const found = native.laneCheck();
-    if (found.length > 0) this.#log.to.error({ event: 'lane_damaged', found }, `the lane does not add up: ${found.join('; ')}`);
+    if (found.length > 0)
+      this.#log.to.error(
+        { event: 'lane_damaged', found },
+        `the lane does not add up: ${found.join('; ')}`,
+      );
   }
 
   /** Takes turns until libuv has something to do. */
@@ -158,7 +181,9 @@ export class Worker {
   #readSettings(): Settings {
     const { confOffset, confBytes } = this.order;
     const { bytes } = this.#segment.shared;
-    return JSON.parse(Buffer.from(bytes.buffer, confOffset, confBytes).toString('utf8')) as Settings;
+    return JSON.parse(
+      Buffer.from(bytes.buffer, confOffset, confBytes).toString('utf8'),
+    ) as Settings;
   }
 
   /** Ids of lanes interleave, and a lane's next owner begins beyond all ids of this one. */
@@ -169,7 +194,10 @@ export class Worker {
 
   #makeRoutes(): PoolRoute[] {
     const { plan, shared } = this.#segment;
-    const routeWords = shared.words.subarray(plan.routeBase / 4, plan.routeBase / 4 + plan.capacities.routeWords);
+    const routeWords = shared.words.subarray(
+      plan.routeBase / 4,
+      plan.routeBase / 4 + plan.capacities.routeWords,
+    );
     this.#routeGeneration = shared.words[Superblock.RouteGeneration]!;
     Atomics.store(shared.words, this.#laneRow + Lane.RouteGeneration, this.#routeGeneration);
     let link = FIRST_LINK;
@@ -180,9 +208,18 @@ export class Worker {
       const firstLink = link;
       link = this.#links.add(pool, row, column(Pool.FirstBackend), firstLink);
       const route = new PoolRoute(
-        pool, row, column(Pool.FirstBackend), pool.serverConnections,
-        column(Pool.Hash), column(Pool.TagOpen), column(Pool.TagClose), pool.linkQueueLimitBytes,
-        firstLink, routeWords, column(Pool.RouteBase), column(Pool.RouteWords),
+        pool,
+        row,
+        column(Pool.FirstBackend),
+        pool.serverConnections,
+        column(Pool.Hash),
+        column(Pool.TagOpen),
+        column(Pool.TagClose),
+        pool.linkQueueLimitBytes,
+        firstLink,
+        routeWords,
+        column(Pool.RouteBase),
+        column(Pool.RouteWords),
       );
       route.follow(this.#routeGeneration);
       return route;
