@@ -40,6 +40,7 @@ export interface BatonOptions {
   readonly pools?: { [name: string]: Directives }; // further pools; those without `listen` get one
   readonly mayHold?: boolean;               // requests to a server that never answers
   readonly environment?: NodeJS.ProcessEnv;
+  readonly nodeOptions?: readonly string[]; // of the master; workers get the same
 }
 
 export interface Stats {
@@ -220,7 +221,9 @@ export class Baton {
   async #up(): Promise<void> {
     writeFileSync(this.confFile, this.#conf());
     const program = join(root, 'bin/baton');
-    const child = spawnChild(program, ['-c', this.confFile, '-p', this.pidFile], {
+    const options = this.options.nodeOptions ?? [];
+    const args = [...options, program, '-c', this.confFile, '-p', this.pidFile];
+    const child = spawnChild(options.length > 0 ? process.execPath : args.shift()!, args, {
       cwd: this.directory, env: { ...process.env, BATON_CHECKS: '1', ...this.options.environment },
     });
     this.#child = child;
