@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "loop.h"
@@ -99,6 +100,9 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   lane.head->now_us = monotonicUs();
   lane.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (lane.epoll_fd < 0) return throwErrno(info.Env(), "epoll_create1", errno);
+  lane.doorbell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (lane.doorbell_fd < 0) return throwErrno(info.Env(), "eventfd", errno);
+  lane.interest(lane.doorbell_fd, kDoorbellId, EPOLLIN, true);
   // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it
   // now.
   const int top =

@@ -25,6 +25,7 @@ namespace baton {
 // Ids in epoll_event.data: the row's kind in the high bits, its number in the low ones.
 constexpr int32_t kLinkId = 1 << 30;
 constexpr int32_t kListenerId = 1 << 29;
+constexpr int32_t kDoorbellId = (1 << 29) - 1;
 
 constexpr int32_t kReceiveRoom = 64 * 1024;  // bytes one recv may bring
 constexpr int32_t kKeepMax =
@@ -91,6 +92,7 @@ class Lane {
   ChainStore chains;
   CommandNames names;
   int epoll_fd = -1;
+  int doorbell_fd = -1;  // eventfd: wakes the lane from its epoll
   int spare_fd = -1;  // given up for a moment to refuse a client when descriptors have run out
   int32_t fd_base = 0;
   std::vector<Listener> listeners;

@@ -1,5 +1,6 @@
 // The turn: the order of things, and the commit.
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "lane.h"
 
@@ -128,6 +129,9 @@ void Lane::receiveReady(const void* ready, int32_t count) {
       if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) readLink(number);
     } else if (id >= kListenerId) {
       listening[listeners_ready++] = id - kListenerId;
+    } else if (id == kDoorbellId) {
+      uint64_t rings;
+      (void)!read(doorbell_fd, &rings, sizeof rings);
     } else {
       sessionEvent(id, what);
     }
