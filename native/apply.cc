@@ -210,12 +210,7 @@ class Applier {
     parent.merge = merge;
     parent.parts = parts;
     parent.keys = keys;
-    if (merge == kMergeKindInterleave) {
-      for (int32_t i = 0; i < keys; ++i) {
-        const auto part = static_cast<uint16_t>(part_of[i]);
-        lane_.chains.append(heldOf(parent), reinterpret_cast<const uint8_t*>(&part), sizeof part);
-      }
-    }
+    if (merge == kMergeKindInterleave) noteOrder(parent, part_of, keys);
     lane_.pushToSession(touched(), whole);
     lane_.command_counters[descriptor_->command].calls += 1;
     lane_.pool_counters[session_->pool].fragments += parts;
@@ -237,12 +232,25 @@ class Applier {
     dropChained();
   }
 
+  // Which part has each key, two bytes a key: in the row while they are few, else in its held chain.
+  void noteOrder(Request& parent, const int32_t* part_of, int32_t keys) {
+    const bool few = keys * 2 <= static_cast<int32_t>(sizeof parent.inline_);
+    for (int32_t i = 0; i < keys; ++i) {
+      const auto part = static_cast<uint16_t>(part_of[i]);
+      if (few) {
+        memcpy(parent.inline_ + 2 * i, &part, sizeof part);
+      } else {
+        lane_.chains.append(heldOf(parent), reinterpret_cast<const uint8_t*>(&part), sizeof part);
+      }
+    }
+  }
+
   void writePart(Chain& out, int32_t part, const int32_t* part_of, int32_t keys, int32_t step) {
     const int32_t* argument = lane_.region.argument + descriptor_->arguments;
-    char header[kHeaderMax];
-    const int length =
-        snprintf(header, sizeof header, "*%d\r\n", 1 + counts_[static_cast<size_t>(part)] * step);
-    lane_.chains.append(out, reinterpret_cast<const uint8_t*>(header), length);
+    uint8_t header[kHeaderMax];
+    const int32_t length =
+        writeHeader(header, '*', 1 + counts_[static_cast<size_t>(part)] * step);
+    lane_.chains.append(out, header, length);
     cursor_ = {};
     copyArgument(out, argument);
     for (int32_t key = 0; key < keys; ++key) {
@@ -261,9 +269,8 @@ class Applier {
       lane_.chains.append(out, from, static_cast<int32_t>(bytes() + offset - from) + length + 2);
       return;
     }
-    char header[kHeaderMax];
-    const int written = snprintf(header, sizeof header, "$%d\r\n", length);
-    lane_.chains.append(out, reinterpret_cast<const uint8_t*>(header), written);
+    uint8_t header[kHeaderMax];
+    lane_.chains.append(out, header, writeHeader(header, '$', length));
     lane_.chains.appendPart(out, inOf(*session_), offset, length + 2, &cursor_);
   }
 

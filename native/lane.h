@@ -36,6 +36,7 @@ constexpr int32_t kOutputPause = 1 << 20;  // a client with more than this unrea
 constexpr int64_t kFrameReserve = 1 << 20;    // memory that must be left before a request is framed
 constexpr int64_t kCollectReserve = 4 << 20;  // … before more of a large one is collected
 constexpr double kDeadlockUs = 1e6;
+constexpr double kTrimEveryUs = 1e5;  // unneeded for that long: memory goes back
 constexpr int64_t kQueueMax = INT32_MAX - (1 << 20);  // bytes a chain can count
 constexpr int32_t kFlushMax =
     4 << 20;  // bytes one connection may be sent per turn: the others wait
@@ -176,7 +177,6 @@ class Lane {
   }
   double queueLimit(const Link& link) const { return pools[link.pool].link_queue_limit; }
 
-  void sessionRowFreed(int32_t number) { free_sessions_.push_back(number); }
   int32_t takeSessionRow();
 
  private:
@@ -249,6 +249,7 @@ class Lane {
       stalled_;                // by link: sessions that wait for its queue to shrink
   std::vector<int32_t> near_;  // requests whose reply is held in this turn's arena
   std::vector<uint8_t> rest_;  // scratch for bytes behind a whole large request
+  double trimmed_us_ = 0;  // when memory was last given back
   double starved_since_us_ =
       0;  // when starved sessions last began to wait for memory, 0 = they do not
   int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need

@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 4754594;
+inline constexpr int32_t kSchemaHash = -1638066965;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -30,7 +30,6 @@ enum SessionState_ : int32_t {
 enum SessionMode_ : int32_t {
   kSessionModeNeedsAuth = 1,
   kSessionModeResp3 = 2,
-  kSessionModeNamed = 4,
 };
 
 enum SessionFlag_ : int32_t {
@@ -124,12 +123,6 @@ enum Operation_ : int32_t {
 enum UnitClass_ : int32_t {
   kUnitClassNode,
   kUnitClassChunk,
-};
-
-enum Distribution_ : int32_t {
-  kDistributionKetama,
-  kDistributionModula,
-  kDistributionRandom,
 };
 
 // What this object is and how it is cut.
@@ -566,9 +559,8 @@ struct alignas(8) Request {
   int32_t parts;  // split parent: parts without a reply
   int32_t merge;  // split parent: MergeKind
   int32_t part;  // split part: its number
-  int32_t keys;  // split parent: keys; its held chain is then two bytes a key, the part that has it
-  uint8_t inline_[16];  // a short reply held over the turn's end
-  uint8_t spare_[8];
+  int32_t keys;  // split parent: keys; inline or, when many, its held chain is then two bytes a key, the part that has it
+  uint8_t inline_[24];  // a short reply held over the turn's end
 };
 static_assert(offsetof(Request, imaged) == 0);
 static_assert(offsetof(Request, state) == 4);

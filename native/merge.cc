@@ -5,8 +5,6 @@
 //
 // The whole is answered when its last part is: the first error if there is one, else by its
 // MergeKind.
-#include <cstdio>
-
 #include "chain-reader.h"
 #include "lane.h"
 
@@ -160,6 +158,11 @@ class Merger {
     return true;
   }
 
+  void appendHeader(Chain& to, char type, int64_t number) {
+    uint8_t header[kHeaderMax];
+    lane_.chains.append(to, header, writeHeader(header, type, number));
+  }
+
   bool sum(Chain& to) {
     int64_t total = 0;
     for (int32_t i = 0; i < count_; ++i) {
@@ -168,9 +171,7 @@ class Merger {
       uint8_t type;
       total += reply.header(&type);
     }
-    char text[kHeaderMax];
-    appendText(lane_, to, text,
-               snprintf(text, sizeof text, ":%lld\r\n", static_cast<long long>(total)));
+    appendHeader(to, ':', total);
     return true;
   }
 
@@ -186,12 +187,13 @@ class Merger {
       uint8_t type;
       left.push_back(replies.back().header(&type));
     }
-    char text[kHeaderMax];
-    appendText(lane_, to, text, snprintf(text, sizeof text, "*%d\r\n", whole_.keys));
+    appendHeader(to, '*', whole_.keys);
     ChainReader order(lane_.chains, heldOf(whole_));
+    const bool few = heldOf(whole_).bytes == 0;
     for (int32_t key = 0; key < whole_.keys; ++key) {
-      const int32_t low = order.next();
-      const auto index = static_cast<size_t>(low | order.next() << 8);
+      const int32_t low = few ? whole_.inline_[2 * key] : order.next();
+      const int32_t high = few ? whole_.inline_[2 * key + 1] : order.next();
+      const auto index = static_cast<size_t>(low | high << 8);
       if (--left[index] < 0 || !replies[index].moveElement(to)) return false;
     }
     return std::all_of(left.begin(), left.end(), [](int64_t count) { return count == 0; });

@@ -63,6 +63,24 @@ inline const uint8_t* readNumber(const uint8_t* p, const uint8_t* end, int64_t* 
   return p + 2;
 }
 
+// Writes "<type><number>CRLF"; `to` has room for kHeaderMax bytes. Returns the length.
+inline int32_t writeHeader(uint8_t* to, char type, int64_t number) {
+  uint8_t digits[20];
+  int32_t count = 0;
+  const bool negative = number < 0;
+  for (auto rest = negative ? -static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
+       rest > 0 || count == 0; rest /= 10) {
+    digits[count++] = static_cast<uint8_t>('0' + rest % 10);
+  }
+  uint8_t* at = to;
+  *at++ = static_cast<uint8_t>(type);
+  if (negative) *at++ = '-';
+  while (count > 0) *at++ = digits[--count];
+  *at++ = '\r';
+  *at++ = '\n';
+  return static_cast<int32_t>(at - to);
+}
+
 // Frames one multibulk request ("*…"). Returns its length, 0 when it is not whole, or a ScanError.
 inline int32_t scanMultibulk(const uint8_t* bytes, int32_t count, int64_t bulk_max,
                              RequestView* view) {

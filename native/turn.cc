@@ -16,6 +16,11 @@ void Lane::seal() {
   counter->turns += 1;
   chains.nodes.settle();
   chains.chunks.settle();
+  if (head->now_us - trimmed_us_ > kTrimEveryUs) {
+    trimmed_us_ = head->now_us;
+    chains.nodes.trim();
+    chains.chunks.trim();
+  }
   for (const int32_t number : freed_requests_) requests[number].state = kRequestStateFree;
   free_requests_.insert(free_requests_.end(), freed_requests_.begin(), freed_requests_.end());
   freed_requests_.clear();

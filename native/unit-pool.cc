@@ -97,24 +97,24 @@ void UnitPool::settle() {
   available_ += count;
   used_ -= count;
   given_.clear();
-  if (free_batches_ > 2 * kSpareBatches) releasing_ = true;
-  if (releasing_) releaseSome();
+  low_free_ = std::min(low_free_, free_batches_);
 }
 
-// A few at a time: giving memory back takes the kernel longer than a turn should.
-void UnitPool::releaseSome() {
-  int32_t left = kReleaseMax;
-  for (size_t i = 0; i < open_.size() && free_batches_ > kSpareBatches;) {
+// Gives back what has not been needed since the last call. A few batches at a time: giving memory back
+// takes the kernel longer than a turn should, and taking it again costs clearing every page.
+void UnitPool::trim() {
+  int32_t left = std::min(low_free_ - kSpareBatches, kReleaseMax);
+  for (size_t i = 0; i < open_.size() && left > 0;) {
     if (batches_[open_[i]].free != kAllFree) {
       ++i;
       continue;
     }
-    if (left-- == 0) return;
+    --left;
     release(open_[i]);
     open_[i] = open_.back();
     open_.pop_back();
   }
-  releasing_ = false;
+  low_free_ = free_batches_;
 }
 
 void UnitPool::release(int32_t index) {

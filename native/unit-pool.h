@@ -20,7 +20,7 @@ namespace baton {
 class UnitPool {
  public:
   static constexpr int32_t kBatchUnits = 64;
-  static constexpr int32_t kReleaseMax = 32;   // batches given back per turn
+  static constexpr int32_t kReleaseMax = 32;   // batches given back per trim
   static constexpr int32_t kSpareBatches = 8;  // wholly free batches a lane keeps to itself
 
   void attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base,
@@ -45,6 +45,9 @@ class UnitPool {
   // What was given back becomes space; to be called after a commit.
   void settle();
 
+  // Gives memory back that has not been needed since the last call; to be called now and then.
+  void trim();
+
   // True when `units` can be taken without failing.
   bool reserve(int32_t units) { return available_ >= units || grow(units); }
 
@@ -68,7 +71,6 @@ class UnitPool {
   bool grow(int32_t units);
   bool takeBatch();
   void release(int32_t batch);
-  void releaseSome();
   bool charge(double bytes);
 
   Batch* batches_ = nullptr;
@@ -82,7 +84,7 @@ class UnitPool {
   int32_t cursor_ = 0;    // where the search for a batch nobody owns begins
   int32_t available_ = 0;
   int32_t used_ = 0;
-  bool releasing_ = false;     // giving spare batches back, some each turn
+  int32_t low_free_ = 0;  // fewest wholly free batches since the last trim
   int32_t free_batches_ = 0;   // wholly free ones in open_
   std::vector<int32_t> open_;  // batches with free units, not current
   std::vector<int32_t> given_;

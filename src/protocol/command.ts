@@ -12,6 +12,7 @@
  *                                   the first half of what follows are keys
  *   OW update unknown               somewhere: keys.ts holds the rule in code
  */
+import { MergeKind } from '../shm/codes.js';
 
 /** What Baton does with a command. */
 export const enum Plan {
@@ -23,13 +24,8 @@ export const enum Plan {
   Container,  // argv[1] names a subcommand, which has a row of its own
 }
 
-/** How the replies to the parts of a split command become one reply. */
-export const enum MergeKind {
-  None,
-  Interleave,  // MGET: elements go back to the places their keys had
-  AllOk,       // MSET: +OK when every part said +OK, else the first error
-  Sum,         // DEL UNLINK EXISTS TOUCH: integers are added
-}
+/** How the replies to the parts of a split command become one reply: shared with C++. */
+export { MergeKind };
 
 /** Why a command is not carried. The texts stand in errors.ts. */
 export const enum Refusal {

@@ -176,12 +176,21 @@ export class Dispatch {
       return this.#error('ERR too many arguments for the proxy to look at');
     }
     const args = argumentsOf(this.view, at);
+    if (command < 0 && isHttp(args[0]!)) return this.#hangUp(at, row);
     const id = resolveCommand(args);
     const rejection = rejectionOf(id, args, isAuthenticated);
     if (rejection !== null) return this.#reject(rejection, route);
     const plan = planOf[id] as Plan;
     if (plan === Plan.Local || plan === Plan.Container) return this.#answer(at, args, row, route);
     return this.#routeByKeys(id, at, args, route, mode, row);
+  }
+
+  /** A web page makes its reader's browser talk to us: closed before what follows can do harm, as Redis does. */
+  #hangUp(at: number, row: number): number {
+    const pool = this.#words[at + Descriptor.Pool]!;
+    this.view.countPool(pool, PoolCounter.ErrorProtocol);
+    this.events.onBrokenRequest(row, pool, 'it speaks HTTP: perhaps an attack by way of a browser');
+    return this.#program.begin(this.#index, 2, 0).word(Operation.Close).end();
   }
 
   #reject(text: string, route: PoolRoute): number {
@@ -306,12 +315,11 @@ export class Dispatch {
         );
       }
       case DescriptorKind.ProtocolError: {
-        this.#program
-          .begin(this.#index, 8, 128)
-          .reply(scanErrorReply(code, words[at + Descriptor.Bytes]!))
-          .word(Operation.Close);
+        const error = scanErrorReply(code, words[at + Descriptor.Bytes]!);
+        this.#program.begin(this.#index, 8, 128).reply(error).word(Operation.Close);
         words[at + Descriptor.Plan] = this.#program.end();
-        return;
+        const why = error.toString('latin1', '-ERR '.length, error.length - 2);
+        return this.events.onBrokenRequest(row, words[at + Descriptor.Pool]!, why);
       }
       case DescriptorKind.SessionClosed:
         return this.events.onSessionClosed(
@@ -334,6 +342,12 @@ function rejectionCounter(text: string): PoolCounter {
   if (text.startsWith('NOAUTH')) return PoolCounter.ErrorAuth;
   if (text.includes('not supported') || text.includes('disabled')) return PoolCounter.ErrorRefused;
   return PoolCounter.ErrorUnknown;
+}
+
+/** Redis' own two signs of a request that was meant for a web server. */
+function isHttp(name: Buffer): boolean {
+  const text = name.toString('latin1', 0, 6).toLowerCase();
+  return (name.length === 4 && text === 'post') || (name.length === 5 && text === 'host:');
 }
 
 function isAuthFailure(reply: Buffer): boolean {

@@ -2,6 +2,8 @@
 export interface LaneEvents {
   /** reason: CloseReason; queuedBytes: output the client had not read. */
   onSessionClosed(row: number, reason: number, pool: number, queuedBytes: number): void;
+  /** A client's request cannot be framed, or must not be: it is closed. */
+  onBrokenRequest(row: number, pool: number, why: string): void;
   onAcceptFailed(errno: number): void;
   /** A connection was refused: client_connections (errno 0) or no descriptor for it. */
   onClientRefused(pool: number, errno: number): void;

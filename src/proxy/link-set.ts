@@ -44,7 +44,7 @@ interface LinkFacts {
   phase: Phase;
   repliesDue: number; // of the handshake
   failures: number; // connects in a row that failed
-  lastError: number;
+  lastReason: string; // why the last connect or connection failed
   attempt: number; // of connects, so that a late answer of a resolver is told from the one awaited
   timer: NodeJS.Timeout | null; // connect_timeout or back-off
 }
@@ -85,7 +85,7 @@ export class LinkSet {
             phase: Phase.Idle,
             repliesDue: 0,
             failures: 0,
-            lastError: 0,
+            lastReason: '',
             attempt: 0,
             timer: null,
           };
@@ -131,7 +131,7 @@ export class LinkSet {
   /** Why requests to this link are refused, as a RESP error. */
   refusal(row: number): Buffer {
     const link = this.#facts[row]!;
-    return errorOf(link, reasonOf(link.lastError));
+    return errorOf(link, link.lastReason);
   }
 
   onUp(row: number): void {
@@ -151,7 +151,6 @@ export class LinkSet {
     if (link.phase !== Phase.Handshake) return;
     if (reply[0] === 0x2d /* - */) {
       const text = reply.subarray(1, reply.indexOf('\r')).toString('latin1');
-      link.lastError = EPROTO;
       return this.#giveUp(link, `the handshake was refused: ${text}`);
     }
     if (--link.repliesDue === 0) this.#ready(link);
@@ -175,7 +174,7 @@ export class LinkSet {
 
   /** A connection was lost (`wasReady`) or could not be had. */
   #fail(link: LinkFacts, errno: number, wasReady: boolean): void {
-    link.lastError = errno;
+    link.lastReason = reasonOf(errno);
     if (!wasReady) return this.#giveUp(link, reasonOf(errno));
     this.#countFailure(link);
     native.linkLose(link.row, errorOf(link, reasonOf(errno)), true);
@@ -196,6 +195,7 @@ export class LinkSet {
 
   /** All that waits for this link is answered with an error. */
   #giveUp(link: LinkFacts, reason: string): void {
+    link.lastReason = reason;
     this.#clearTimer(link);
     this.#countFailure(link);
     native.linkLose(link.row, errorOf(link, reason), false);

@@ -11,7 +11,7 @@ export const enum LaneState { Free, Starting, Serving, Draining, Stopped }
 export const enum SessionState { Free, Open, Finishing, Closing }
 
 /** A session whose mode is 0 speaks RESP2, is let in and has no state: its plain requests pass. */
-export const enum SessionMode { NeedsAuth = 1, Resp3 = 2, Named = 4 }
+export const enum SessionMode { NeedsAuth = 1, Resp3 = 2 }
 
 export const enum SessionFlag {
   Unix = 1,
@@ -49,7 +49,12 @@ export const enum RequestFlag {
   Cut = 256, // some of those pieces are already in the session's output
 }
 
-export const enum MergeKind { None, Interleave, AllOk, Sum }
+export const enum MergeKind {
+  None,
+  Interleave, // MGET: elements go back to the places their keys had
+  AllOk, // MSET: +OK when every part said +OK, else the first error
+  Sum, // DEL UNLINK EXISTS TOUCH: integers are added
+}
 
 export const enum DescriptorKind {
   Request = 1,
@@ -82,5 +87,3 @@ export const enum Operation {
 }
 
 export const enum UnitClass { Node, Chunk }
-
-export const enum Distribution { Ketama, Modula, Random }

@@ -219,8 +219,8 @@ export const request = table('request', 'lane', 128, 'One request: who asked, wh
   ['parts', 'i32', 'split parent: parts without a reply'],
   ['merge', 'i32', 'split parent: MergeKind'],
   ['part', 'i32', 'split part: its number'],
-  ['keys', 'i32', 'split parent: keys; its held chain is then two bytes a key, the part that has it'],
-  ['inline', 'u8', 'a short reply held over the turn\'s end', 16],
+  ['keys', 'i32', 'split parent: keys; inline or, when many, its held chain is then two bytes a key, the part that has it'],
+  ['inline', 'u8', 'a short reply held over the turn\'s end', 24],
 ]);
 
 export const descriptor = table('descriptor', 'lane', 48, 'What C++ tells TypeScript: one per framed request or event.', [

@@ -24,7 +24,7 @@ export const enum TableNumber {
   Count = 19,
 }
 
-export const SCHEMA_HASH = 4754594;
+export const SCHEMA_HASH = -1638066965;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -300,7 +300,7 @@ export const enum Request {
   Parts = 22, // i32: split parent: parts without a reply
   Merge = 23, // i32: split parent: MergeKind
   Part = 24, // i32: split part: its number
-  Keys = 25, // i32: split parent: keys; its held chain is then two bytes a key, the part that has it
+  Keys = 25, // i32: split parent: keys; inline or, when many, its held chain is then two bytes a key, the part that has it
   Inline = 104, // u8: a short reply held over the turn's end
   RowWords = 32,
   RowDoubles = 16,

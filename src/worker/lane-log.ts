@@ -42,6 +42,7 @@ class Throttle {
 
 export class LaneLog implements LaneEvents {
   readonly #closed = new Throttle();
+  readonly #broken = new Throttle();
   readonly #accept = new Throttle();
   readonly #refused = new Throttle();
 
@@ -66,6 +67,16 @@ export class LaneLog implements LaneEvents {
         queuedBytes,
         ...left(suppressed),
       },
+      `client ${client} is closed: ${why}`,
+    );
+  }
+
+  onBrokenRequest(row: number, pool: number, why: string): void {
+    const suppressed = this.#broken.pass();
+    if (suppressed === undefined) return;
+    const client = this.desk.peerOf(row);
+    this.log.warn(
+      { event: 'request_refused', pool: this.poolOf(pool).name, client, ...left(suppressed) },
       `client ${client} is closed: ${why}`,
     );
   }

@@ -270,9 +270,12 @@ void givenBack(Dice& dice) {
       store.clear(chains[i]);
     }
     CHECK(memory.superblock().pool_bytes >= kMany, "nothing is given back before the turn is sealed");
-    for (int32_t turn = 0; turn < 8; ++turn) {  // memory goes back a little each turn
-      store.nodes.settle();
-      store.chunks.settle();
+    store.nodes.settle();
+    store.chunks.settle();
+    CHECK(memory.superblock().pool_bytes >= kMany, "nothing is given back while it may be needed again");
+    for (int32_t i = 0; i < 8; ++i) {  // what has not been needed since goes back a little at a time
+      store.nodes.trim();
+      store.chunks.trim();
     }
     CHECK(memory.superblock().pool_bytes <= kKept, "%.0f kept", memory.superblock().pool_bytes);
     CHECK(memory.backedBytes() - unused <= kKept, "%.0f backed", memory.backedBytes() - unused);

@@ -139,3 +139,16 @@ t.test('limits of the pool: inline_size_max and request_size_max', async (t) => 
   t.match(replies[1], 'Protocol error: invalid bulk length');
   t.equal(await redis.call('EXISTS', 'large'), 0);
 });
+
+t.test('HTTP: closed before anything of it is carried out', async (t) => {
+  const redis = await Redis.start(t);
+  const baton = await Baton.start(t, { servers: [redis] });
+  for (const first of ['POST / HTTP/1.1', 'host: localhost']) {
+    const client = await baton.client();
+    client.push(Buffer.from(`${first}\r\n\r\nSET evil 1\r\n`));
+    await waitFor('the connection to close', () => client.isClosed);
+    t.same(client.waiting, [], `nothing is answered to ${first}`);
+  }
+  t.equal(await (await baton.client()).call('EXISTS', 'evil'), 0);
+  await waitFor('a line in the log', () => baton.log.includes('it speaks HTTP'));
+});
