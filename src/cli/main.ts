@@ -11,7 +11,7 @@ import { ConfigError } from '../config/remarks.js';
 import { Master } from '../master/master.js';
 import type { Loaded } from '../master/reload.js';
 import { SCHEMA_HASH } from '../tables/columns.gen.js';
-import { applyOverrides, readArgs, USAGE, UsageError, type Wanted } from './args.js';
+import { applyOverrides, DEFAULT_CONF, readArgs, USAGE, UsageError, type Wanted } from './args.js';
 import { signalMaster } from './control.js';
 import { isDaemon, leaveTerminal, startDaemon } from './daemon.js';
 
@@ -31,6 +31,8 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     case 'print':
       return test(wanted);
     case 'signal':
+      // As nginx: a configuration that was named and has mistakes is not sent to the master.
+      if (wanted.signal === 'reload' && wanted.confFile !== DEFAULT_CONF) load(wanted);
       signalMaster(wanted.signal!, wanted.overrides.pid ?? load(wanted).settings.global.pid);
       return ExitCode.Ok;
     case 'run':

@@ -135,6 +135,17 @@ t.test('-s reload, reopen, quit and stop reach the master', async (t) => {
   }
 });
 
+t.test('-s reload with a broken configuration says so and reaches nobody', async (t) => {
+  const redis = await Redis.start(t);
+  const baton = await Baton.start(t, { servers: [redis] });
+  const broken = `${baton.confFile}.broken`;
+  writeFileSync(broken, 'alpha:\n  redis: maybe\n');
+  const { code, err } = await run('-s', 'reload', '-c', broken, '-p', baton.pidFile);
+  t.equal(code, 2);
+  t.match(err, /broken:2:\d+: redis: "maybe"/);
+  t.notMatch(baton.log, /"event":"reload/);
+});
+
 t.test('options stay in force over a reload', async (t) => {
   const redis = await Redis.start(t);
   const baton = await Baton.start(t, { servers: [redis], global: { pid: '/nowhere/baton.pid' } });
