@@ -1,7 +1,7 @@
 /**
- * Goal: requests that are plainly forwarded leave no garbage: the collector never runs because of them.
+ * Goal: requests that are plainly forwarded leave no garbage: the collector does not run because of them.
  * Method: a worker that records V8's trace events serves a million pipelined requests; afterwards the
- *   record shows no collection in that time. Commands that the proxy answers itself, which may
+ *   record shows how often it ran in that time. Commands that the proxy answers itself, which may
  *   allocate, show that the record works.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -23,6 +23,12 @@ function benchmark(port: number, args: string[]): Promise<number | null> {
   const child = spawnChild('redis-benchmark', ['-p', String(port), '-q', ...args], { stdio: 'ignore' });
   return new Promise((resolve) => child.once('close', resolve));
 }
+
+/**
+ * A request that left a single number on the heap (16 bytes) would fill the young generation ten
+ * times and more in a million. Timers and the compiler may fill it once or twice on a slow machine.
+ */
+const BY_TIMERS_MAX = 2;
 
 const nowUs = (): number => Number(process.hrtime.bigint() / 1000n);
 
@@ -49,6 +55,7 @@ t.test('a million requests without a collection', async (t) => {
     traceEvents: TraceEvent[];
   };
   const collections = trace.traceEvents.filter(({ name }) => /^V8\.GC(Scavenger|_MC_BACKGROUND|Finalize|Compactor)/i.test(name));
-  t.same(collections.filter(({ ts }) => ts >= begin && ts <= end), [], 'the collector did not run');
+  const during = collections.filter(({ ts }) => ts >= begin && ts <= end).length;
+  t.ok(during <= BY_TIMERS_MAX, `${during} collections during a million requests`);
   t.ok(collections.some(({ ts }) => ts > end), 'it does run for commands that allocate');
 });
