@@ -42,10 +42,6 @@ class Applier {
           reply(lane_.region.scratch + word[1], word[2]);
           word += 3;
           break;
-        case kOperationForward:
-          forward(word[1]);
-          word += 2;
-          break;
         case kOperationSplit:
           return split(word);
         case kOperationSetMode:

@@ -59,6 +59,7 @@ class Journal {
   }
 
   int32_t used() const { return head_->journal_used; }
+  int64_t images() const { return images_; }  // kept so far, by this owner
 
   // Puts every row back as it was at the last commit. Every owner that did not see that commit
   // itself calls it first; if it dies on the way, the next one calls it again.
@@ -81,6 +82,7 @@ class Journal {
     if (__builtin_expect(
             head_->journal_used + bytes + static_cast<int32_t>(sizeof(Entry)) > capacity_, 0))
       abort();
+    ++images_;
     uint8_t* at = base_ + head_->journal_used;
     const Entry entry = {static_cast<uint32_t>(static_cast<const uint8_t*>(row) - lane_base_),
                          static_cast<uint32_t>(bytes)};
@@ -97,6 +99,7 @@ class Journal {
   uint8_t* base_ = nullptr;
   uint8_t* lane_base_ = nullptr;
   int32_t capacity_ = 0;
+  int64_t images_ = 0;
 };
 
 inline void Journal::rollBack() {

@@ -215,11 +215,6 @@ Napi::Value linkTimeouts(const Napi::CallbackInfo& info) {
                                error.size));
 }
 
-Napi::Value sessionClose(const Napi::CallbackInfo& info) {
-  lane.closeSession(intOf(info[0]), static_cast<CloseReason_>(intOf(info[1])));
-  return info.Env().Undefined();
-}
-
 // A journalled write to a session's description; see SessionInfo in layout.ts.
 Napi::Value sessionNote(const Napi::CallbackInfo& info) {
   SessionInfo& row = lane.journal.touch(lane.infos[intOf(info[0])]);
@@ -293,7 +288,7 @@ void initLane(Napi::Env env, Napi::Object exports) {
       {"linkOpenGate", linkOpenGate},
       {"linkLose", linkLose},
       {"linkTimeouts", linkTimeouts},
-      {"sessionClose", sessionClose},
+      
       {"sessionNote", sessionNote},
       {"sessionRead", sessionRead},
   };

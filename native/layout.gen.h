@@ -113,7 +113,6 @@ enum Operation_ : int32_t {
   kOperationEnd,
   kOperationReply,
   kOperationSplit,
-  kOperationForward,
   kOperationSetMode,
   kOperationClose,
   kOperationWait,

@@ -22,13 +22,6 @@ Napi::Value segmentCreate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd);
 }
 
-Napi::Value segmentOpen(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].As<Napi::String>();
-  const int fd = shm_open(name.c_str(), O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0) return throwErrno(info.Env(), "shm_open", errno);
-  return Napi::Number::New(info.Env(), fd);
-}
-
 Napi::Value segmentUnlink(const Napi::CallbackInfo& info) {
   const std::string name = info[0].As<Napi::String>();
   if (shm_unlink(name.c_str()) != 0 && errno != ENOENT)
@@ -72,7 +65,6 @@ Napi::Value segmentView(const Napi::CallbackInfo& info) {
 
 void initSegment(Napi::Env env, Napi::Object exports) {
   exports.Set("segmentCreate", Napi::Function::New(env, segmentCreate));
-  exports.Set("segmentOpen", Napi::Function::New(env, segmentOpen));
   exports.Set("segmentUnlink", Napi::Function::New(env, segmentUnlink));
   exports.Set("segmentMap", Napi::Function::New(env, segmentMap));
   exports.Set("segmentGrow", Napi::Function::New(env, segmentGrow));

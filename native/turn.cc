@@ -14,6 +14,7 @@ void Lane::seal() {
   settleNear();
   journal.commit();
   counter->turns += 1;
+  counter->images = static_cast<double>(journal.images());
   chains.nodes.settle();
   chains.chunks.settle();
   if (head->now_us - trimmed_us_ > kTrimEveryUs) {

@@ -14,7 +14,6 @@ export interface Native extends SegmentCalls, LaneCalls, SocketCalls, ProcessCal
 export interface SegmentCalls {
   /** Creates /dev/shm/NAME (mode 0600), fails with EEXIST. Returns its descriptor (close-on-exec). */
   segmentCreate(name: string): number;
-  segmentOpen(name: string): number;
   segmentUnlink(name: string): void;
   /** Reserves `bytes` of address space once and maps the object there. One segment per process. */
   segmentMap(fd: number, bytes: number): void;
@@ -59,7 +58,6 @@ export interface LaneCalls {
   linkLose(link: number, error: Uint8Array, resend: boolean): number;
   /** Answers requests that arrived before `olderThanUs` (monotonic) with `error`. Returns how many. */
   linkTimeouts(link: number, olderThanUs: number, error: Uint8Array): number;
-  sessionClose(session: number, reason: number): void;
   /** Writes a column of session_info: 0 name, 1 lib_name, 2 lib_ver, 3 db. */
   sessionNote(session: number, note: number, value: Uint8Array): void;
   /** Copies bytes out of a large request in the session's in chain. */

@@ -79,7 +79,6 @@ export const enum Operation {
   End,
   Reply, // offset, bytes: answer from scratch
   Split, // merge, parts, keys, keyStep, then a link per part, then a part per key
-  Forward, // link: as a plain plan, inside a program
   SetMode, // mode bits
   Close, // close when everything before it is answered
   Wait, // keep the request unread until all before it are answered
