@@ -150,7 +150,8 @@ t.test('what timed out before it was sent is never sent', async (t) => {
   fake.hear();
   await waitFor('service', async () => await client.call('SET', 'after', 'x') === 'OK');
   t.ok(fake.requests.length < 380, `${fake.requests.length} of 401 were sent`);
-  t.equal(fake.requests.at(-1)!.args[0]!.toString(), 'after');
+  // What the first connection had taken may be read by the server after that: order is per connection.
+  t.ok(fake.requests.some(({ args }) => args[0]!.toString() === 'after'));
 });
 
 /** GETs of keys whose value is their name: anything but that value or a timeout is a mix-up. */
