@@ -39,20 +39,24 @@ bool isServerFailure(const uint8_t* bytes, int32_t count) {
 
 }  // namespace
 
-void Lane::readLink(int32_t number) {
+void Lane::readLink(int32_t number, Source source) {
   Link& link = links[number];
   if (link.state != kLinkStateUp && link.state != kLinkStateHandshake) return;
+  const bool from_socket = source == Source::Socket;
   const int32_t kept = link.in_bytes;
-  Receipt* receipt = openReceipt(number + kLinkId, kept, kReceiveRoom);
+  Receipt* receipt = openReceipt(number + kLinkId, kept, from_socket ? kReceiveRoom : 0);
   if (receipt == nullptr) return;
   uint8_t* bytes = region.arena + receipt->offset;
   if (kept > 0) chains.read(inOf(link), 0, kept, bytes);
-  const ssize_t got = recv(link.fd, bytes + kept, kReceiveRoom, 0);
-  ++counter->receives;
-  if (got <= 0) {
-    --head->receipts;
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    return linkBroken(link, got == 0 ? 0 : errno);
+  ssize_t got = 0;
+  if (from_socket) {
+    got = recv(link.fd, bytes + kept, kReceiveRoom, 0);
+    ++counter->receives;
+    if (got <= 0) {
+      --head->receipts;
+      if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+      return linkBroken(link, got == 0 ? 0 : errno);
+    }
   }
   journal.touch(link).rx += static_cast<uint64_t>(got);
   link.received_us = head->now_us;
@@ -64,8 +68,8 @@ void Lane::readLink(int32_t number) {
 }
 
 void Lane::linkBroken(Link& link, int error) {
-  interest(link.fd, numberOf(link) + kLinkId, 0, false);
   journal.touch(link).state = kLinkStateDown;
+  interest(link.fd, numberOf(link) + kLinkId, 0, false);
   Descriptor& descriptor = describe(kDescriptorKindLinkLost, numberOf(link));
   descriptor.command = error;
   descriptor.argc = link.requests;

@@ -49,6 +49,9 @@ class Journal {
     row.imaged = head_->turn;
   }
 
+  // A word that is no row's; once a turn.
+  void keepWord(int32_t& word) { keep(&word, sizeof word); }
+
   // Everything since the last commit becomes true.
   // The turn's number goes on first: were it the other way round, a death in between would leave a
   // turn open whose rows claim to be imaged and are not. 0 is nobody's turn.

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "keeper.h"
 #include "loop.h"
 #include "segment.h"
 #include "throw.h"
@@ -16,6 +18,8 @@ namespace {
 
 Lane lane;
 Loop loop;
+int keeper_fd = -1;   // the keeper's end of the lane's socket pair
+int keeper_pid = -1;  // of this process
 
 int32_t intOf(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
 
@@ -34,11 +38,12 @@ Row* tableAt(const Napi::Float64Array& bases, TableNumber number) {
   return segment.at<Row>(static_cast<uint64_t>(bases[static_cast<size_t>(number)]));
 }
 
-void attachTables(const Napi::Float64Array& bases, int32_t number) {
+void attachTables(const Napi::Float64Array& bases, int32_t number, int32_t half) {
   lane.superblock = tableAt<Superblock>(bases, TableNumber::Superblock);
   lane.row = tableAt<LaneRow>(bases, TableNumber::Lane) + number;
-  lane.pools = tableAt<Pool>(bases, TableNumber::Pool);
-  lane.backends = tableAt<Backend>(bases, TableNumber::Backend);
+  lane.workers = tableAt<Worker>(bases, TableNumber::Worker);
+  lane.pools = tableAt<Pool>(bases, TableNumber::Pool) + half * lane.sizes.pools;
+  lane.backends = tableAt<Backend>(bases, TableNumber::Backend) + half * lane.sizes.backends;
   lane.head = tableAt<LaneHead>(bases, TableNumber::LaneHead);
   lane.sessions = tableAt<Session>(bases, TableNumber::Session);
   lane.infos = tableAt<SessionInfo>(bases, TableNumber::SessionInfo);
@@ -46,6 +51,7 @@ void attachTables(const Napi::Float64Array& bases, int32_t number) {
   lane.requests = tableAt<Request>(bases, TableNumber::Request);
   lane.descriptors = tableAt<Descriptor>(bases, TableNumber::Descriptor);
   lane.receipts = tableAt<Receipt>(bases, TableNumber::Receipt);
+  lane.listeners = tableAt<Listener>(bases, TableNumber::Listener);
   lane.counter = tableAt<LaneCounter>(bases, TableNumber::LaneCounter);
   lane.pool_counters = tableAt<PoolCounter>(bases, TableNumber::PoolCounter);
   lane.backend_counters = tableAt<BackendCounter>(bases, TableNumber::BackendCounter);
@@ -72,44 +78,77 @@ void attachPool(const Napi::Float64Array& bases, int32_t number) {
   lane.chains.attach(segment.at<Node>(node_base), segment.at<uint8_t>(chunk_base));
 }
 
+void attachPeers(const Napi::Float64Array& bases, const Napi::Float64Array& counters) {
+  auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane);
+  for (size_t i = 0; i < counters.ElementLength(); ++i)
+    lane.peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(counters[i]))});
+}
+
+// The lane's own descriptors come to numbers that are the same in all its owners. 0 or an errno.
+int attachDescriptors(int epoll_fd, int bell_fd, int claim_fd) {
+  // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it
+  // now, and put the doorbell there, behind everything else.
+  lane.doorbell_fd = dup3(bell_fd, lane.bellFd(), O_CLOEXEC);
+  if (lane.doorbell_fd < 0) return errno;
+  close(bell_fd);
+  lane.epoll_fd = epoll_fd;
+  lane.claim_fd = claim_fd;
+  lane.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  lane.keeper_bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (lane.keeper_bell < 0) return errno;
+  // Whoever owned the lane before has registered it already, by the same number.
+  lane.interest(lane.doorbell_fd, kDoorbellId, EPOLLIN, true);
+  return 0;
+}
+
 Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   const auto plan = info[0].As<Napi::Object>();
   const auto bases = plan.Get("tableBases").As<Napi::Float64Array>();
   const auto sizes = plan.Get("sizes").As<Napi::Int32Array>();
-  const int32_t number = intOf(plan.Get("lane"));
-  lane.sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5],
-                sizes[6], sizes[7], sizes[8], sizes[9], sizes[10]};
-  lane.fd_base = intOf(plan.Get("fdBase"));
-  attachTables(bases, number);
+  const auto number = [&](const char* name) { return intOf(plan.Get(name)); };
+  lane.sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4],  sizes[5],
+                sizes[6], sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]};
+  lane.fd_base = number("fdBase");
+  lane.worker = number("worker");
+  attachTables(bases, number("lane"), number("half"));
   attachRegions(plan.Get("regions").As<Napi::Float64Array>());
-  attachPool(bases, number);
-  const auto peers = plan.Get("peerCounters").As<Napi::Float64Array>();
-  const int32_t first_peer = intOf(plan.Get("firstPeer"));
-  auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane) + first_peer;
-  for (size_t i = 0; i < peers.ElementLength(); ++i)
-    lane.peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(peers[i]))});
-  auto* lane_base = segment.at<uint8_t>(
-      static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue()));
-  lane.journal.attach(lane.head, lane.region.journal, lane_base, lane.sizes.journal_bytes);
-  if (lane.head->turn == 0) {
-    // A new extent: what an owner that died has left in the pool belongs to nobody any more.
-    lane.chains.nodes.releaseAll();
-    lane.chains.chunks.releaseAll();
-    lane.head->turn = 1;
-  }
-  lane.head->now_us = monotonicUs();
-  lane.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (lane.epoll_fd < 0) return throwErrno(info.Env(), "epoll_create1", errno);
-  lane.doorbell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (lane.doorbell_fd < 0) return throwErrno(info.Env(), "eventfd", errno);
-  lane.interest(lane.doorbell_fd, kDoorbellId, EPOLLIN, true);
-  // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it
-  // now.
-  const int top =
-      fcntl(0, F_DUPFD_CLOEXEC, lane.fd_base + lane.sizes.sessions + lane.sizes.links - 1);
-  if (top < 0) return throwErrno(info.Env(), "fcntl(F_DUPFD) for the lane's descriptors", errno);
-  close(top);
-  lane.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  attachPool(bases, number("lane"));
+  attachPeers(bases, plan.Get("peerCounters").As<Napi::Float64Array>());
+  const auto base = static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue());
+  lane.journal.attach(lane.head, lane.region.journal, segment.at<uint8_t>(base),
+                      lane.sizes.journal_bytes);
+  // Pages that are here before the lane is ours need not be brought while its clients wait.
+  madvise(segment.at<uint8_t>(base),
+          static_cast<size_t>(plan.Get("laneBytes").As<Napi::Number>().Int64Value()),
+          MADV_POPULATE_WRITE);
+  keeper_fd = number("keeperFd");
+  const int failed = attachDescriptors(number("epollFd"), number("bellFd"), number("claimFd"));
+  if (failed != 0) return throwErrno(info.Env(), "dup3 for the lane's descriptors", failed);
+  return info.Env().Undefined();
+}
+
+Napi::Value laneKeeper(const Napi::CallbackInfo& info) {
+  const KeeperOrder order = {keeper_fd,    getpid(),         lane.worker,    &lane.row->keeper,
+                             lane.fd_base, lane.keeper_bell, intOf(info[0]), intOf(info[1])};
+  keeper_pid = startKeeper(order);
+  return Napi::Number::New(info.Env(), keeper_pid);
+}
+
+Napi::Value laneKeeperStop(const Napi::CallbackInfo& info) {
+  if (keeper_pid > 0) stopKeeper(keeper_pid);
+  keeper_pid = -1;
+  return info.Env().Undefined();
+}
+
+Napi::Value laneFetch(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), lane.fetch());
+}
+
+Napi::Value laneClaim(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), lane.claim(intOf(info[0])));
+}
+
+Napi::Value laneBegin(const Napi::CallbackInfo& info) {
   lane.begin();
   return info.Env().Undefined();
 }
@@ -147,30 +186,58 @@ Napi::Value laneApply(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// A listening socket comes to the number that it has in all owners of the lane.
+Napi::Value lanePlace(const Napi::CallbackInfo& info) {
+  const int number = lane.listenerFd(intOf(info[0]));
+  const int fd = intOf(info[1]);
+  if (dup3(fd, number, O_CLOEXEC) < 0) return throwErrno(info.Env(), "dup3 for a listener", errno);
+  close(fd);
+  return info.Env().Undefined();
+}
+
+// A listener that several workers share wakes one of them; of one per lane there is only one
+// anyway.
 Napi::Value laneListen(const Napi::CallbackInfo& info) {
-  const Listener listener = {intOf(info[0]), intOf(info[1]), info[2].As<Napi::Boolean>()};
-  lane.listeners.push_back(listener);
-  const auto number = static_cast<int32_t>(lane.listeners.size()) - 1;
-  // A listener that several workers share wakes one of them; of one per lane there is only one
-  // anyway.
-  lane.interest(listener.fd, kListenerId + number, static_cast<uint32_t>(EPOLLIN) | EPOLLEXCLUSIVE,
+  const int32_t id = intOf(info[0]);
+  Listener& listener = lane.listeners[id];
+  listener.pool = intOf(info[1]);
+  listener.is_unix = info[2].As<Napi::Boolean>() ? 1 : 0;
+  listener.fd = lane.listenerFd(id);
+  listener.cookie = lane.cookieAt(listener.fd);
+  listener.state = kListenerStateWatched;
+  // Fails where an owner before us has registered this very socket.
+  lane.interest(listener.fd, kListenerId + id, static_cast<uint32_t>(EPOLLIN) | EPOLLEXCLUSIVE,
                 true);
-  return Napi::Number::New(info.Env(), number);
+  return info.Env().Undefined();
+}
+
+// Others may hold the socket: it is only taken out of the lane's epoll, and this copy closed.
+Napi::Value laneUnlisten(const Napi::CallbackInfo& info) {
+  const int32_t id = intOf(info[0]);
+  const int fd = lane.listenerFd(id);
+  lane.interest(fd, kListenerId + id, 0, false);
+  lane.listeners[id].state = kListenerStateFree;
+  close(fd);
+  return info.Env().Undefined();
 }
 
 Napi::Value laneCloseListeners(const Napi::CallbackInfo& info) {
-  for (size_t i = 0; i < lane.listeners.size(); ++i) {
-    lane.interest(lane.listeners[i].fd, kListenerId + static_cast<int32_t>(i), 0, false);
-    close(lane.listeners[i]
-              .fd);  // only close: others share it, and a successor may go on with its queue
-    lane.listeners[i].fd = -1;
+  for (int32_t id = 0; id < lane.sizes.listeners; ++id) {
+    if (lane.listeners[id].state != kListenerStateWatched) continue;
+    lane.interest(lane.listenerFd(id), kListenerId + id, 0, false);
+    lane.listeners[id].state = kListenerStateFree;
+    close(lane.listenerFd(id));  // a successor may go on with its queue
   }
   return info.Env().Undefined();
 }
 
 Napi::Value laneDrain(const Napi::CallbackInfo& info) {
-  lane.drainSessions();
-  return Napi::Number::New(info.Env(), lane.head->sessions_open);
+  return Napi::Number::New(info.Env(), lane.drainSessions(intOf(info[0])));
+}
+
+Napi::Value laneCut(const Napi::CallbackInfo& info) {
+  lane.cutSessions(intOf(info[0]));
+  return info.Env().Undefined();
 }
 
 Napi::Value linkDefine(const Napi::CallbackInfo& info) {
@@ -180,8 +247,47 @@ Napi::Value linkDefine(const Napi::CallbackInfo& info) {
   link.pool = intOf(info[1]);
   link.backend = intOf(info[2]);
   link.protocol = intOf(info[3]);
+  link.place = intOf(info[4]);
+  link.flags = 0;
+  link.retry_us = link.deadline_us = 0;
+  link.failures = link.replies_due = link.reason = link.reason_bytes = 0;
   link.fd = -1;
   link.state = kLinkStateDown;
+  return info.Env().Undefined();
+}
+
+Napi::Value linkFree(const Napi::CallbackInfo& info) {
+  lane.freeLink(intOf(info[0]));
+  return info.Env().Undefined();
+}
+
+Napi::Value linkLeave(const Napi::CallbackInfo& info) {
+  Link& link = lane.journal.touch(lane.links[intOf(info[0])]);
+  link.flags &= ~kLinkFlagLeaving;
+  if (info[1].As<Napi::Boolean>()) link.flags |= kLinkFlagLeaving;
+  return info.Env().Undefined();
+}
+
+Napi::Value linkPlan(const Napi::CallbackInfo& info) {
+  Link& link = lane.journal.touch(lane.links[intOf(info[0])]);
+  link.deadline_us = info[1].As<Napi::Number>().DoubleValue();
+  link.retry_us = info[2].As<Napi::Number>().DoubleValue();
+  link.failures = intOf(info[3]);
+  link.replies_due = intOf(info[4]);
+  return info.Env().Undefined();
+}
+
+Napi::Value linkReason(const Napi::CallbackInfo& info) {
+  Link& link = lane.journal.touch(lane.links[intOf(info[0])]);
+  const std::string text = info[2].As<Napi::String>();
+  link.reason = intOf(info[1]);
+  link.reason_bytes = static_cast<int32_t>(std::min(text.size(), sizeof link.reason_text));
+  memcpy(link.reason_text, text.data(), static_cast<size_t>(link.reason_bytes));
+  return info.Env().Undefined();
+}
+
+Napi::Value linkResolving(const Napi::CallbackInfo& info) {
+  lane.journal.touch(lane.links[intOf(info[0])]).state = kLinkStateResolving;
   return info.Env().Undefined();
 }
 
@@ -258,8 +364,7 @@ Napi::Value laneCheck(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value laneRelease(const Napi::CallbackInfo& info) {
-  lane.chains.nodes.releaseAll();
-  lane.chains.chunks.releaseAll();
+  lane.leave();
   return info.Env().Undefined();
 }
 
@@ -271,24 +376,36 @@ void initLane(Napi::Env env, Napi::Object exports) {
     Napi::Value (*call)(const Napi::CallbackInfo&);
   } calls[] = {
       {"laneAttach", laneAttach},
+      {"laneKeeper", laneKeeper},
+      {"laneKeeperStop", laneKeeperStop},
+      {"laneFetch", laneFetch},
+      {"laneClaim", laneClaim},
+      {"laneBegin", laneBegin},
       {"laneCommands", laneCommands},
       {"laneStart", laneStart},
       {"laneStop", laneStop},
       {"laneTurn", laneTurn},
       {"laneFinish", laneFinish},
       {"laneApply", laneApply},
+      {"lanePlace", lanePlace},
       {"laneListen", laneListen},
+      {"laneUnlisten", laneUnlisten},
       {"laneCloseListeners", laneCloseListeners},
       {"laneDrain", laneDrain},
+      {"laneCut", laneCut},
       {"laneCheck", laneCheck},
       {"laneRelease", laneRelease},
       {"linkDefine", linkDefine},
+      {"linkFree", linkFree},
+      {"linkLeave", linkLeave},
+      {"linkPlan", linkPlan},
+      {"linkReason", linkReason},
+      {"linkResolving", linkResolving},
       {"linkConnect", linkConnect},
       {"linkHandshake", linkHandshake},
       {"linkOpenGate", linkOpenGate},
       {"linkLose", linkLose},
       {"linkTimeouts", linkTimeouts},
-      
       {"sessionNote", sessionNote},
       {"sessionRead", sessionRead},
   };

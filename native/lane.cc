@@ -11,26 +11,6 @@ double monotonicUs() {
   return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
 
-void Lane::begin() {
-  session_dirty_.assign(static_cast<size_t>(sizes.sessions), 0);
-  session_again_.assign(static_cast<size_t>(sizes.sessions), 0);
-  session_read_.assign(static_cast<size_t>(sizes.sessions), 0);
-  link_dirty_.assign(static_cast<size_t>(sizes.links), 0);
-  stalled_.assign(static_cast<size_t>(sizes.links), {});
-  if (head->session_top == 0)
-    head->session_top = head->link_top = head->request_top = 1;  // row 0 means none
-  for (int32_t i = 1; i < head->session_top; ++i) {
-    if (sessions[i].state == kSessionStateFree) free_sessions_.push_back(i);
-    if (sessions[i].stalled_on != 0)
-      stalled_[static_cast<size_t>(sessions[i].stalled_on)].push_back(i);
-  }
-  for (int32_t i = 1; i < head->request_top; ++i) {
-    if (requests[i].state == kRequestStateFree) free_requests_.push_back(i);
-  }
-  head->descriptors = head->decided = head->applied = head->receipts = head->arena_used =
-      head->arguments = 0;
-}
-
 int32_t Lane::takeSessionRow() {
   if (!free_sessions_.empty()) {
     const int32_t number = free_sessions_.back();

@@ -8,6 +8,7 @@
 // are caches and work lists of the open turn; they can be rebuilt from rows. One thread, no locks.
 #pragma once
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <string>
@@ -36,10 +37,15 @@ constexpr int32_t kOutputPause = 1 << 20;  // a client with more than this unrea
 constexpr int64_t kFrameReserve = 1 << 20;    // memory that must be left before a request is framed
 constexpr int64_t kCollectReserve = 4 << 20;  // … before more of a large one is collected
 constexpr double kDeadlockUs = 1e6;
-constexpr double kTrimEveryUs = 1e5;  // unneeded for that long: memory goes back
+constexpr double kTrimEveryUs = 1e5;                  // unneeded for that long: memory goes back
 constexpr int64_t kQueueMax = INT32_MAX - (1 << 20);  // bytes a chain can count
 constexpr int32_t kFlushMax =
     4 << 20;  // bytes one connection may be sent per turn: the others wait
+
+// Where bytes come from: the socket, or only what is kept of it in the in chain.
+enum class Source { Socket, Chain };
+
+double monotonicUs();
 
 struct LaneRegions {
   int32_t* operation;
@@ -51,16 +57,10 @@ struct LaneRegions {
 
 struct LaneSizes {
   int32_t sessions, links, requests, descriptors, receipts, arena_bytes, pools, backends, commands;
-  int32_t argument_words, journal_bytes;
+  int32_t argument_words, journal_bytes, listeners;
 };
 
-struct Listener {
-  int32_t fd;
-  int32_t pool;
-  bool unix_socket;
-};
-
-// A lane of the same generation; its extent may be looked at while it is not Free.
+// Another lane; its extent may be looked at while it is not Free.
 struct Peer {
   const LaneRow* row;
   const PoolCounter* counters;
@@ -76,6 +76,7 @@ class Lane {
   Request* requests = nullptr;
   Descriptor* descriptors = nullptr;
   Receipt* receipts = nullptr;
+  Listener* listeners = nullptr;
   LaneCounter* counter = nullptr;
   PoolCounter* pool_counters = nullptr;
   BackendCounter* backend_counters = nullptr;
@@ -85,20 +86,44 @@ class Lane {
   Backend* backends = nullptr;
   LaneRow* row = nullptr;
   Superblock* superblock = nullptr;
+  Worker* workers = nullptr;
   LaneRegions region = {};
   LaneSizes sizes = {};
-  std::vector<Peer> peers;  // all lanes of this generation, for client_connections
+  std::vector<Peer> peers;  // all lanes, for client_connections
 
   Journal journal;
   ChainStore chains;
   CommandNames names;
-  int epoll_fd = -1;
+  int32_t worker = 0;    // this process: row of the worker table
+  int epoll_fd = -1;     // the lane's, inherited by every owner with all that is registered in it
   int doorbell_fd = -1;  // eventfd: wakes the lane from its epoll
-  int spare_fd = -1;  // given up for a moment to refuse a client when descriptors have run out
+  int claim_fd = -1;     // asks the lane's keeper for descriptors
+  int keeper_bell = -1;  // eventfd: tells this process' keeper that it is named now
+  int spare_fd = -1;     // given up for a moment to refuse a client when descriptors have run out
   int32_t fd_base = 0;
-  std::vector<Listener> listeners;
 
-  void begin();  // private lists, from rows
+  // Descriptor numbers follow from rows, so that they are the same in every process:
+  //
+  //   fd_base | sessions | links | listeners | doorbell
+  int sessionFd(int32_t number) const { return fd_base + number; }
+  int linkFd(int32_t number) const { return fd_base + sizes.sessions + number; }
+  int listenerFd(int32_t id) const { return fd_base + sizes.sessions + sizes.links + id; }
+  int bellFd() const { return listenerFd(sizes.listeners); }
+
+  // Time as the lane has lived it, µs: what passed without an owner does not count against anybody.
+  double time() const { return monotonicUs() - head->ownerless_us; }
+
+  // --- takeover.cc: how the lane changes hands
+  int32_t fetch();
+  int32_t claim(int timeout_ms);
+  bool isClaimed() const { return *const_cast<volatile int32_t*>(&row->claimant) != 0; }
+  bool yield();
+  void leave();
+  uint64_t cookieAt(int32_t number) const;
+
+  // --- recover.cc: what a new owner does first
+  void begin();
+  void redo();
 
   // --- turn.cc: the order of things
   void seal();
@@ -111,7 +136,7 @@ class Lane {
 
   // --- receive.cc: sessions, from socket to descriptor
   void sessionReadable(int32_t number);
-  void readSession(int32_t number, bool from_socket);
+  void readSession(int32_t number, Source source);
   void keepRests();
   void resume(int32_t number);
 
@@ -119,7 +144,7 @@ class Lane {
   void applyPlans(int32_t decided);
 
   // --- deliver.cc: replies, from link to session
-  void readLink(int32_t number);
+  void readLink(int32_t number, Source source);
   void settleNear();
   void answerError(int32_t request, const uint8_t* bytes, int32_t count);
 
@@ -131,9 +156,11 @@ class Lane {
   void closeSession(int32_t number, CloseReason_ reason);
   void destroyClosing();
   void endOfInput(int32_t number);
-  void drainSessions();
+  int32_t drainSessions(int32_t pool);
+  void cutSessions(int32_t pool);
 
   // --- link.cc: life of a link
+  void freeLink(int32_t number);
   int connectLink(int32_t number, const char* address, int port, bool unix_socket);
   void linkWritable(int32_t number);
   int handshake(int32_t number, const uint8_t* bytes, int32_t count);
@@ -220,6 +247,28 @@ class Lane {
   void abandonRequests(Session& session);
   void abandon(Request& request);
 
+  // takeover.cc
+  void forgetHeld();
+  void learnHeld();
+  void wanted(std::vector<int32_t>* numbers) const;
+  bool isDead(int32_t owner) const;
+  void own();
+  void resumeTime();
+
+  // recover.cc
+  void wipe();
+  void repair();
+  void undoTurn();
+  void keepReceived(const Receipt& receipt);
+  void keepReceived(Session& session, const uint8_t* bytes, int32_t count);
+  void repairSession(int32_t number);
+  void repairLink(int32_t number);
+  void dropConnect(int32_t number, bool is_here);
+  void recount();
+  void closeStale();
+  void listSessions();
+  void listLinks();
+
   // link.cc
   void rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<int32_t>* dropped);
   void giveUp(int32_t request, const uint8_t* error, int32_t count);
@@ -249,12 +298,16 @@ class Lane {
       stalled_;                // by link: sessions that wait for its queue to shrink
   std::vector<int32_t> near_;  // requests whose reply is held in this turn's arena
   std::vector<uint8_t> rest_;  // scratch for bytes behind a whole large request
-  double trimmed_us_ = 0;  // when memory was last given back
+  double trimmed_us_ = 0;      // when memory was last given back
   double starved_since_us_ =
       0;  // when starved sessions last began to wait for memory, 0 = they do not
   int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need
-};
 
-double monotonicUs();
+  // takeover.cc, recover.cc
+  std::vector<uint64_t> held_;  // by descriptor number less fd_base: SO_COOKIE of what is there
+  bool inherited_ = false;      // the owner before died: his last turn must be undone
+  std::vector<int32_t> unread_links_;  // their in chains are to be framed in the first turn
+  std::vector<int32_t> lost_links_;    // their descriptors died with the owner before
+};
 
 }  // namespace baton

@@ -5,12 +5,12 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = -1638066965;
+inline constexpr int32_t kSchemaHash = 624910839;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
 
-enum class TableNumber : int32_t { Superblock, Directory, Lane, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
+enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Listener, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
 
 enum LaneState_ : int32_t {
   kLaneStateFree,
@@ -18,6 +18,38 @@ enum LaneState_ : int32_t {
   kLaneStateServing,
   kLaneStateDraining,
   kLaneStateStopped,
+};
+
+enum OwnerState_ : int32_t {
+  kOwnerStateNobody,
+  kOwnerStateServing,
+  kOwnerStateFrozen,
+};
+
+enum WorkerState_ : int32_t {
+  kWorkerStateFree,
+  kWorkerStateStarting,
+  kWorkerStateReady,
+  kWorkerStateServing,
+  kWorkerStateFrozen,
+  kWorkerStateEnded,
+};
+
+enum WorkerOrder_ : int32_t {
+  kWorkerOrderNone,
+  kWorkerOrderTake,
+  kWorkerOrderEnd,
+};
+
+enum Claim_ : int32_t {
+  kClaimFresh,
+  kClaimGiven,
+  kClaimInherited,
+};
+
+enum ListenerState_ : int32_t {
+  kListenerStateFree,
+  kListenerStateWatched,
 };
 
 enum SessionState_ : int32_t {
@@ -49,11 +81,13 @@ enum LinkState_ : int32_t {
   kLinkStateConnecting,
   kLinkStateHandshake,
   kLinkStateUp,
+  kLinkStateResolving,
 };
 
 enum LinkFlag_ : int32_t {
   kLinkFlagUnix = 1,
   kLinkFlagWantWrite = 2,
+  kLinkFlagLeaving = 4,
 };
 
 enum RequestState_ : int32_t {
@@ -127,19 +161,19 @@ enum UnitClass_ : int32_t {
 // What this object is and how it is cut.
 struct alignas(8) Superblock {
   int32_t magic;  // 0x42544f4e, written last: a half-made object is not an instance
-  int32_t schema_hash;  // hash of this file's tables; attach compares it
-  int32_t master_pid;  // the process that may write instance tables
-  int32_t lanes;  // lane extents that exist
-  int32_t pools;  // rows of pool
-  int32_t backends;  // rows of backend
+  int32_t format;  // FORMAT of the program that made it
+  int32_t master_pid;  // the master that ejects and reloads: the one whose workers serve
+  int32_t lanes;  // lane extents that there is address space for
+  int32_t pools;  // rows of pool, both halves
+  int32_t backends;  // rows of backend, both halves
   int32_t sessions;  // rows of session per lane
   int32_t links;  // rows of link per lane
   int32_t requests;  // rows of request per lane
   int32_t commands;  // rows of command_counter per lane
   int32_t nodes;  // rows of node, at most
   int32_t chunks;  // rows of chunk, at most
-  int32_t route_words;  // words of the route region
-  int32_t conf_bytes;  // length of the resolved settings as JSON
+  int32_t route_words;  // words of the route region, both halves
+  int32_t conf_bytes;  // bytes of the conf region, both halves
   int32_t route_generation;  // bumped by the master after it wrote new routes; lanes follow at a turn's end
   int32_t arena_bytes;  // size of a lane's arena
   double started_at;  // wall clock at the instance's start, ms since 1970
@@ -149,10 +183,14 @@ struct alignas(8) Superblock {
   double pool_bytes_max;  // bytes that node and chunk batches may hold together (shm_max)
   double pool_bytes;  // bytes that batches hold now; changed by compare and swap by every lane
   double batch_base;  // offset of batch row 0
-  uint8_t spare_[136];
+  int32_t generation;  // number of the configuration that lanes follow, or are about to
+  int32_t directory_a;  // schema hash of the columns listed in the first half of directory, 0 = none
+  int32_t directory_b;  // the same of the second half
+  int32_t map_hash;  // of all offsets that follow from the capacities: versions that differ there do not mix
+  uint8_t spare_[120];
 };
 static_assert(offsetof(Superblock, magic) == 0);
-static_assert(offsetof(Superblock, schema_hash) == 4);
+static_assert(offsetof(Superblock, format) == 4);
 static_assert(offsetof(Superblock, master_pid) == 8);
 static_assert(offsetof(Superblock, lanes) == 12);
 static_assert(offsetof(Superblock, pools) == 16);
@@ -174,18 +212,28 @@ static_assert(offsetof(Superblock, chunk_base) == 88);
 static_assert(offsetof(Superblock, pool_bytes_max) == 96);
 static_assert(offsetof(Superblock, pool_bytes) == 104);
 static_assert(offsetof(Superblock, batch_base) == 112);
+static_assert(offsetof(Superblock, generation) == 120);
+static_assert(offsetof(Superblock, directory_a) == 124);
+static_assert(offsetof(Superblock, directory_b) == 128);
+static_assert(offsetof(Superblock, map_hash) == 132);
 static_assert(sizeof(Superblock) == 256);
 
-// One row per column of every table: how another version finds its way.
+// Columns of every table, and migrations from columns of before: how another version finds its way.
 struct alignas(8) Directory {
   uint8_t table[24];  // name of the table
-  uint8_t column[24];  // name of the column
+  uint8_t column[24];  // name of the column; of a migration: the one that took over, empty = it was removed
   uint8_t type[8];  // i32, f64, u64 or u8
   uint8_t scope[16];  // instance or lane
   int32_t offset;  // bytes from the start of the row
   int32_t count;  // elements
   int32_t stride;  // bytes from row to row
-  uint8_t spare_[12];
+  int32_t was_count;  // migrations: elements of the column of before
+  uint8_t was[24];  // migrations: name of the column of before; empty = this row lists a column
+  uint8_t was_type[8];  // migrations: its type
+  double factor;  // migrations: column = was * factor + plus
+  double plus;  // see factor; of a removed column: what a version that still has it finds
+  int32_t one_way;  // migrations: 1 = there is no way back
+  uint8_t spare_[20];
 };
 static_assert(offsetof(Directory, table) == 0);
 static_assert(offsetof(Directory, column) == 24);
@@ -194,37 +242,81 @@ static_assert(offsetof(Directory, scope) == 56);
 static_assert(offsetof(Directory, offset) == 72);
 static_assert(offsetof(Directory, count) == 76);
 static_assert(offsetof(Directory, stride) == 80);
-static_assert(sizeof(Directory) == 96);
+static_assert(offsetof(Directory, was_count) == 84);
+static_assert(offsetof(Directory, was) == 88);
+static_assert(offsetof(Directory, was_type) == 112);
+static_assert(offsetof(Directory, factor) == 120);
+static_assert(offsetof(Directory, plus) == 128);
+static_assert(offsetof(Directory, one_way) == 136);
+static_assert(sizeof(Directory) == 160);
 
-// One row per lane: who runs it and how far it is.
+// One row per lane: who owns it and how far it is.
 struct alignas(8) LaneRow {
-  int32_t owner;  // pid of the worker that owns the lane, 0 = nobody; written by that worker, cleared by the master
-  int32_t epoch;  // bumped at each change of owner
+  int32_t owner;  // worker row * 4 + OwnerState, 0 = nobody; changed by compare and swap only
+  int32_t claimant;  // worker row that asks the owner to freeze, 0 = none; compare and swap
+  int32_t keeper;  // worker row whose keeper holds the descriptors of the rows; writer: the owner as it claims
+  int32_t epoch;  // bumped at each change of owner; writer: the new one
   int32_t state;  // LaneState
+  int32_t generation;  // number of the configuration that the lane's rows follow; writer: the owner
+  int32_t schema_hash;  // layout in which the owner keeps the lane's tables
   int32_t route_generation;  // the routes this lane uses; writer: the owner, at a turn's end
   int32_t turns;  // turns sealed, wraps; the master sees by it that the worker lives
   int32_t sleeping;  // 1 while the owner waits in epoll
   int32_t draining;  // 1: graceful end asked for, set by the master
   int32_t restarts;  // workers that died on this lane
+  int32_t takeovers;  // changes of owner without a death
   double base;  // offset of the lane's extent
   double heartbeat_us;  // monotonic time of the last turn
-  double worker_started_at;  // wall clock, ms
-  uint8_t spare_[72];
+  double frozen_us;  // monotonic time of the last freeze
+  double pause_us;  // how long the last takeover kept the lane without an owner
+  uint8_t spare_[40];
 };
 static_assert(offsetof(LaneRow, owner) == 0);
-static_assert(offsetof(LaneRow, epoch) == 4);
-static_assert(offsetof(LaneRow, state) == 8);
-static_assert(offsetof(LaneRow, route_generation) == 12);
-static_assert(offsetof(LaneRow, turns) == 16);
-static_assert(offsetof(LaneRow, sleeping) == 20);
-static_assert(offsetof(LaneRow, draining) == 24);
-static_assert(offsetof(LaneRow, restarts) == 28);
-static_assert(offsetof(LaneRow, base) == 32);
-static_assert(offsetof(LaneRow, heartbeat_us) == 40);
-static_assert(offsetof(LaneRow, worker_started_at) == 48);
+static_assert(offsetof(LaneRow, claimant) == 4);
+static_assert(offsetof(LaneRow, keeper) == 8);
+static_assert(offsetof(LaneRow, epoch) == 12);
+static_assert(offsetof(LaneRow, state) == 16);
+static_assert(offsetof(LaneRow, generation) == 20);
+static_assert(offsetof(LaneRow, schema_hash) == 24);
+static_assert(offsetof(LaneRow, route_generation) == 28);
+static_assert(offsetof(LaneRow, turns) == 32);
+static_assert(offsetof(LaneRow, sleeping) == 36);
+static_assert(offsetof(LaneRow, draining) == 40);
+static_assert(offsetof(LaneRow, restarts) == 44);
+static_assert(offsetof(LaneRow, takeovers) == 48);
+static_assert(offsetof(LaneRow, base) == 56);
+static_assert(offsetof(LaneRow, heartbeat_us) == 64);
+static_assert(offsetof(LaneRow, frozen_us) == 72);
+static_assert(offsetof(LaneRow, pause_us) == 80);
 static_assert(sizeof(LaneRow) == 128);
 
-// What a listen address serves. Written by the master before the lanes start.
+// One row per worker process, of whichever master. Row 0 is never used.
+struct alignas(8) Worker {
+  int32_t state;  // WorkerState; Free to Starting: compare and swap by the master that starts it, then the worker's own; Ended: the master
+  int32_t order;  // WorkerOrder, written by the master before he sends USR2
+  int32_t pid;  // the process; written by itself
+  int32_t keeper_pid;  // its keeper, 0 = it has none
+  int32_t master_pid;  // who started it
+  int32_t lane_;  // the lane it is for
+  int32_t generation;  // the configuration it runs with
+  int32_t error;  // errno of a take that failed; tells why state is Ready again
+  uint8_t version[24];  // of its program
+  double started_at;  // wall clock, ms
+  uint8_t spare_[64];
+};
+static_assert(offsetof(Worker, state) == 0);
+static_assert(offsetof(Worker, order) == 4);
+static_assert(offsetof(Worker, pid) == 8);
+static_assert(offsetof(Worker, keeper_pid) == 12);
+static_assert(offsetof(Worker, master_pid) == 16);
+static_assert(offsetof(Worker, lane_) == 20);
+static_assert(offsetof(Worker, generation) == 24);
+static_assert(offsetof(Worker, error) == 28);
+static_assert(offsetof(Worker, version) == 32);
+static_assert(offsetof(Worker, started_at) == 56);
+static_assert(sizeof(Worker) == 128);
+
+// What a listen address serves. Written by the master; row = half * pools / 2 + id.
 struct alignas(8) Pool {
   int32_t hash;  // HashKind
   int32_t tag_open;  // first character of hash_tag, -1 = none
@@ -236,11 +328,11 @@ struct alignas(8) Pool {
   int32_t bulk_max;  // bytes of one argument
   int32_t inline_max;  // bytes of an inline command, or of a line of a multibulk header
   int32_t initial_mode;  // SessionMode bits of a new session (NeedsAuth when redis_auth is set)
-  int32_t first_backend;  // row of the pool's first backend; the others follow
-  int32_t backends;  // how many
+  int32_t backends;  // how many servers are configured
   int32_t route_base;  // first word of this pool's two route generations in the route region
   int32_t route_words;  // words of one generation
   int32_t keepalive;  // 1: links are probed when idle (tcpkeepalive)
+  int32_t retired;  // 1: no longer configured; its sessions end as soon as they have nothing under way
   double output_limit;  // bytes queued to one client before it is closed
   double link_queue_limit;  // bytes queued to one link before its clients are no longer read
   uint8_t spare_[176];
@@ -255,19 +347,19 @@ static_assert(offsetof(Pool, requests_max) == 24);
 static_assert(offsetof(Pool, bulk_max) == 28);
 static_assert(offsetof(Pool, inline_max) == 32);
 static_assert(offsetof(Pool, initial_mode) == 36);
-static_assert(offsetof(Pool, first_backend) == 40);
-static_assert(offsetof(Pool, backends) == 44);
-static_assert(offsetof(Pool, route_base) == 48);
-static_assert(offsetof(Pool, route_words) == 52);
-static_assert(offsetof(Pool, keepalive) == 56);
+static_assert(offsetof(Pool, backends) == 40);
+static_assert(offsetof(Pool, route_base) == 44);
+static_assert(offsetof(Pool, route_words) == 48);
+static_assert(offsetof(Pool, keepalive) == 52);
+static_assert(offsetof(Pool, retired) == 56);
 static_assert(offsetof(Pool, output_limit) == 64);
 static_assert(offsetof(Pool, link_queue_limit) == 72);
 static_assert(sizeof(Pool) == 256);
 
-// One Redis server. Written by the master.
+// One Redis server. Written by the master; row = half * backends / 2 + id.
 struct alignas(8) Backend {
-  int32_t pool;  // row of its pool
-  int32_t index;  // position in the pool, sorted by name
+  int32_t pool;  // id of its pool
+  int32_t index;  // position in the pool, sorted by name; -1 = retired
   int32_t weight;  // 1 and up
   int32_t live;  // 0 while ejected
   int32_t ejections;  // times ejected
@@ -313,6 +405,7 @@ static_assert(sizeof(Batch) == 16);
 struct alignas(8) LaneHead {
   int32_t journal_used;  // THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
   int32_t turn;  // number of the open turn; rows carry the turn that last imaged them
+  int32_t undone;  // the turn that a dead owner left open, until what it had received is kept, 0 = none
   int32_t descriptors;  // descriptors of this turn; writer: C++
   int32_t decided;  // descriptors TypeScript has written a plan for; C++ applies up to here
   int32_t applied;  // descriptors C++ has applied
@@ -330,29 +423,32 @@ struct alignas(8) LaneHead {
   int32_t nodes_used;  // nodes the lane holds
   int32_t chunks_used;  // chunks the lane holds
   double next_client_id;  // CLIENT ID of the next session
-  double now_us;  // CLOCK_MONOTONIC at the turn's start, µs
-  uint8_t spare_[168];
+  double now_us;  // lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
+  double ownerless_us;  // how long nobody owned the lane, all times together
+  uint8_t spare_[152];
 };
 static_assert(offsetof(LaneHead, journal_used) == 0);
 static_assert(offsetof(LaneHead, turn) == 4);
-static_assert(offsetof(LaneHead, descriptors) == 8);
-static_assert(offsetof(LaneHead, decided) == 12);
-static_assert(offsetof(LaneHead, applied) == 16);
-static_assert(offsetof(LaneHead, operations) == 20);
-static_assert(offsetof(LaneHead, arena_used) == 24);
-static_assert(offsetof(LaneHead, receipts) == 28);
-static_assert(offsetof(LaneHead, leave) == 32);
-static_assert(offsetof(LaneHead, session_top) == 36);
-static_assert(offsetof(LaneHead, link_top) == 40);
-static_assert(offsetof(LaneHead, request_top) == 44);
-static_assert(offsetof(LaneHead, sessions_open) == 48);
-static_assert(offsetof(LaneHead, requests_open) == 52);
-static_assert(offsetof(LaneHead, arguments) == 56);
-static_assert(offsetof(LaneHead, links_open) == 60);
-static_assert(offsetof(LaneHead, nodes_used) == 64);
-static_assert(offsetof(LaneHead, chunks_used) == 68);
-static_assert(offsetof(LaneHead, next_client_id) == 72);
-static_assert(offsetof(LaneHead, now_us) == 80);
+static_assert(offsetof(LaneHead, undone) == 8);
+static_assert(offsetof(LaneHead, descriptors) == 12);
+static_assert(offsetof(LaneHead, decided) == 16);
+static_assert(offsetof(LaneHead, applied) == 20);
+static_assert(offsetof(LaneHead, operations) == 24);
+static_assert(offsetof(LaneHead, arena_used) == 28);
+static_assert(offsetof(LaneHead, receipts) == 32);
+static_assert(offsetof(LaneHead, leave) == 36);
+static_assert(offsetof(LaneHead, session_top) == 40);
+static_assert(offsetof(LaneHead, link_top) == 44);
+static_assert(offsetof(LaneHead, request_top) == 48);
+static_assert(offsetof(LaneHead, sessions_open) == 52);
+static_assert(offsetof(LaneHead, requests_open) == 56);
+static_assert(offsetof(LaneHead, arguments) == 60);
+static_assert(offsetof(LaneHead, links_open) == 64);
+static_assert(offsetof(LaneHead, nodes_used) == 68);
+static_assert(offsetof(LaneHead, chunks_used) == 72);
+static_assert(offsetof(LaneHead, next_client_id) == 80);
+static_assert(offsetof(LaneHead, now_us) == 88);
+static_assert(offsetof(LaneHead, ownerless_us) == 96);
 static_assert(sizeof(LaneHead) == 256);
 
 // One downstream connection. Row number = epoll id.
@@ -361,7 +457,7 @@ struct alignas(8) Session {
   int32_t state;  // SessionState
   int32_t generation;  // bumped when the row is reused
   int32_t fd;  // descriptor, lane range
-  int32_t pool;  // row of its pool
+  int32_t pool;  // id of its pool
   int32_t listener;  // row of the listener that accepted it
   int32_t mode;  // SessionMode bits: what TypeScript must look at before a plain request may pass
   int32_t flags;  // SessionFlag bits
@@ -387,8 +483,8 @@ struct alignas(8) Session {
   uint64_t rx;  // bytes received (kernel-journalled)
   uint64_t tx;  // bytes sent (kernel-journalled)
   uint64_t cookie;  // SO_COOKIE of the socket
-  double opened_us;  // monotonic
-  double active_us;  // monotonic time of the last request
+  double opened_us;  // lane time
+  double active_us;  // lane time of the last request
   double client_id;  // CLIENT ID, unique per instance
   int32_t last_command;  // id in the command table, -1 = none
   uint8_t spare_[28];
@@ -463,9 +559,10 @@ struct alignas(8) Link {
   int32_t state;  // LinkState
   int32_t generation;  // bumped at each connect
   int32_t fd;  // descriptor, lane range
-  int32_t pool;  // row of its pool
-  int32_t backend;  // row of its backend
+  int32_t pool;  // id of its pool
+  int32_t backend;  // id of its backend
   int32_t protocol;  // 2 or 3
+  int32_t place;  // which of server_connections, from 0
   int32_t flags;  // LinkFlag bits
   int32_t request_head;  // oldest request whose reply is owed
   int32_t request_tail;  // youngest request
@@ -492,9 +589,16 @@ struct alignas(8) Link {
   uint64_t tx;  // stream offset after the last sent byte (kernel-journalled)
   uint64_t tx_base;  // bytes of the handshake, which went before stream offset 0
   uint64_t cookie;  // SO_COOKIE of the socket
-  double connected_us;  // monotonic
-  double received_us;  // monotonic time of the last byte
-  uint8_t spare_[88];
+  double connected_us;  // lane time
+  double received_us;  // lane time of the last byte
+  double deadline_us;  // lane time by which it must be up, 0 = nothing is awaited
+  double retry_us;  // lane time of the next connect, 0 = at once; until then requests fail
+  int32_t failures;  // connects in a row that failed
+  int32_t replies_due;  // replies to the handshake that are still to come
+  int32_t reason;  // why it was lost last: errno, 0 = closed by the server, -1 = see reason_text
+  int32_t reason_bytes;  // length of reason_text
+  uint8_t reason_text[64];  // what the server or the resolver said
+  uint8_t spare_[48];
 };
 static_assert(offsetof(Link, imaged) == 0);
 static_assert(offsetof(Link, state) == 4);
@@ -503,35 +607,43 @@ static_assert(offsetof(Link, fd) == 12);
 static_assert(offsetof(Link, pool) == 16);
 static_assert(offsetof(Link, backend) == 20);
 static_assert(offsetof(Link, protocol) == 24);
-static_assert(offsetof(Link, flags) == 28);
-static_assert(offsetof(Link, request_head) == 32);
-static_assert(offsetof(Link, request_tail) == 36);
-static_assert(offsetof(Link, requests) == 40);
-static_assert(offsetof(Link, in_head) == 44);
-static_assert(offsetof(Link, in_tail) == 48);
-static_assert(offsetof(Link, in_start) == 52);
-static_assert(offsetof(Link, in_end) == 56);
-static_assert(offsetof(Link, in_bytes) == 60);
-static_assert(offsetof(Link, scan_phase) == 64);
-static_assert(offsetof(Link, scan_number) == 68);
-static_assert(offsetof(Link, scan_left) == 72);
-static_assert(offsetof(Link, streaming) == 76);
-static_assert(offsetof(Link, out_head) == 80);
-static_assert(offsetof(Link, out_tail) == 84);
-static_assert(offsetof(Link, out_start) == 88);
-static_assert(offsetof(Link, out_end) == 92);
-static_assert(offsetof(Link, out_bytes) == 96);
-static_assert(offsetof(Link, stalled) == 100);
-static_assert(offsetof(Link, replies) == 104);
-static_assert(offsetof(Link, counted) == 108);
-static_assert(offsetof(Link, queued_total) == 112);
-static_assert(offsetof(Link, rx) == 120);
-static_assert(offsetof(Link, tx) == 128);
-static_assert(offsetof(Link, tx_base) == 136);
-static_assert(offsetof(Link, cookie) == 144);
-static_assert(offsetof(Link, connected_us) == 152);
-static_assert(offsetof(Link, received_us) == 160);
-static_assert(sizeof(Link) == 256);
+static_assert(offsetof(Link, place) == 28);
+static_assert(offsetof(Link, flags) == 32);
+static_assert(offsetof(Link, request_head) == 36);
+static_assert(offsetof(Link, request_tail) == 40);
+static_assert(offsetof(Link, requests) == 44);
+static_assert(offsetof(Link, in_head) == 48);
+static_assert(offsetof(Link, in_tail) == 52);
+static_assert(offsetof(Link, in_start) == 56);
+static_assert(offsetof(Link, in_end) == 60);
+static_assert(offsetof(Link, in_bytes) == 64);
+static_assert(offsetof(Link, scan_phase) == 68);
+static_assert(offsetof(Link, scan_number) == 72);
+static_assert(offsetof(Link, scan_left) == 76);
+static_assert(offsetof(Link, streaming) == 80);
+static_assert(offsetof(Link, out_head) == 84);
+static_assert(offsetof(Link, out_tail) == 88);
+static_assert(offsetof(Link, out_start) == 92);
+static_assert(offsetof(Link, out_end) == 96);
+static_assert(offsetof(Link, out_bytes) == 100);
+static_assert(offsetof(Link, stalled) == 104);
+static_assert(offsetof(Link, replies) == 108);
+static_assert(offsetof(Link, counted) == 112);
+static_assert(offsetof(Link, queued_total) == 120);
+static_assert(offsetof(Link, rx) == 128);
+static_assert(offsetof(Link, tx) == 136);
+static_assert(offsetof(Link, tx_base) == 144);
+static_assert(offsetof(Link, cookie) == 152);
+static_assert(offsetof(Link, connected_us) == 160);
+static_assert(offsetof(Link, received_us) == 168);
+static_assert(offsetof(Link, deadline_us) == 176);
+static_assert(offsetof(Link, retry_us) == 184);
+static_assert(offsetof(Link, failures) == 192);
+static_assert(offsetof(Link, replies_due) == 196);
+static_assert(offsetof(Link, reason) == 200);
+static_assert(offsetof(Link, reason_bytes) == 204);
+static_assert(offsetof(Link, reason_text) == 208);
+static_assert(sizeof(Link) == 320);
 
 // One request: who asked, where it went, what is owed.
 struct alignas(8) Request {
@@ -547,7 +659,7 @@ struct alignas(8) Request {
   int32_t near_bytes;  // length of a reply held in the arena or inline, 0 = it is in the held chain
   int32_t parent;  // split: the whole of which this is a part
   int32_t first_part;  // split parent: newest part; parts are strung by session_next
-  double arrived_us;  // monotonic; the deadline counts from here
+  double arrived_us;  // lane time; the deadline counts from here
   uint64_t link_end;  // stream offset of the link after the request's last byte
   int32_t held_head;  // first node, 0 = empty
   int32_t held_tail;  // last node
@@ -588,6 +700,24 @@ static_assert(offsetof(Request, keys) == 100);
 static_assert(offsetof(Request, inline_) == 104);
 static_assert(sizeof(Request) == 128);
 
+// One listening socket of the lane. epoll id = row number + 2^29; row = id of its address.
+struct alignas(8) Listener {
+  int32_t imaged;  // unused: listeners change between turns only
+  int32_t state;  // ListenerState
+  int32_t fd;  // descriptor, lane range behind the links
+  int32_t pool;  // id of the pool that it serves
+  int32_t is_unix;  // 1: a unix socket
+  uint64_t cookie;  // SO_COOKIE of the socket that the lane's epoll watches
+  uint8_t spare_[32];
+};
+static_assert(offsetof(Listener, imaged) == 0);
+static_assert(offsetof(Listener, state) == 4);
+static_assert(offsetof(Listener, fd) == 8);
+static_assert(offsetof(Listener, pool) == 12);
+static_assert(offsetof(Listener, is_unix) == 16);
+static_assert(offsetof(Listener, cookie) == 24);
+static_assert(sizeof(Listener) == 64);
+
 // What C++ tells TypeScript: one per framed request or event.
 struct alignas(8) Descriptor {
   int32_t kind;  // DescriptorKind
@@ -599,7 +729,7 @@ struct alignas(8) Descriptor {
   int32_t offset;  // arena offset of the request's bytes; chained requests: -1, they are in the session's in chain
   int32_t bytes;  // length of the request
   int32_t arguments;  // first word in argument when the command needs its arguments, else -1
-  int32_t pool;  // row of the session's pool
+  int32_t pool;  // id of the session's pool
   int32_t receipt;  // the receipt this came from
   int32_t start;  // where the request begins within that receipt (inline requests are rewritten elsewhere)
 };
@@ -754,7 +884,7 @@ static_assert(offsetof(CommandCounter, errors) == 8);
 static_assert(offsetof(CommandCounter, usec) == 16);
 static_assert(sizeof(CommandCounter) == 24);
 
-// Latency, arrival to delivery: rows 0.. pools, then backends.
+// Latency, arrival to delivery: pools by id, behind them backends by id.
 struct alignas(8) Histogram {
   double bucket[224];  // requests whose latency fell in the bucket
 };

@@ -46,6 +46,15 @@ socklen_t fillAddress(sockaddr_storage* to, const char* address, int port, bool 
 
 }  // namespace
 
+// A link that is down and owes nothing is nobody's from now on.
+void Lane::freeLink(int32_t number) {
+  Link& link = journal.touch(links[number]);
+  if (link.state != kLinkStateDown || link.requests > 0) return;
+  chains.clear(inOf(link));
+  chains.clear(outOf(link));
+  link.state = kLinkStateFree;
+}
+
 // Starts a connect. 0 or -errno; the outcome comes as a LinkUp or LinkLost descriptor.
 int Lane::connectLink(int32_t number, const char* address, int port, bool unix_socket) {
   sockaddr_storage to;
@@ -53,7 +62,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   if (length == 0) return -EINVAL;
   const int made = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (made < 0) return -errno;
-  const int fd = dup3(made, fd_base + sizes.sessions + number, O_CLOEXEC);
+  const int fd = dup3(made, linkFd(number), O_CLOEXEC);
   const int failed = errno;
   close(made);
   if (fd < 0) return -failed;
@@ -72,7 +81,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   }
   Link& link = journal.touch(links[number]);
   link.fd = fd;
-  link.flags = unix_socket ? kLinkFlagUnix : 0;
+  link.flags = (link.flags & kLinkFlagLeaving) | (unix_socket ? kLinkFlagUnix : 0);
   ++link.generation;
   link.rx = link.tx_base = 0;
   link.streaming = 0;
@@ -138,7 +147,7 @@ int32_t Lane::loseLink(int32_t number, const uint8_t* error, int32_t count, bool
     link.counted = 0;
   }
   link.state = kLinkStateDown;
-  link.flags = 0;
+  link.flags &= kLinkFlagLeaving;
   chains.clear(inOf(link));
   std::vector<int32_t> lost;
   const bool keep = resend && chains.reserve(link.out_bytes);

@@ -6,19 +6,25 @@
 
 namespace baton {
 
-bool Loop::begin(Napi::Env env, Lane* lane, Napi::Function run) {
-  lane_ = lane;
-  run_ = Napi::Persistent(run);
-  context_ = new Napi::AsyncContext(env, "baton:lane");
+// Once a process: the lane may be given away and come back.
+bool Loop::init(Napi::Env env, Lane* lane) {
   napi_get_uv_event_loop(env, &uv_);
-  const int failed = watch_.begin(uv_backend_fd(uv_), lane_->doorbell_fd);
+  const int failed = watch_.begin(uv_backend_fd(uv_), lane->doorbell_fd);
   if (failed != 0) {
     throwErrno(env, "pthread_create", failed);
     return false;
   }
+  lane_ = lane;
+  context_ = new Napi::AsyncContext(env, "baton:lane");
   uv_prepare_init(uv_, &prepare_);
   uv_idle_init(uv_, &idle_);
   prepare_.data = this;
+  return true;
+}
+
+bool Loop::begin(Napi::Env env, Lane* lane, Napi::Function run) {
+  run_ = Napi::Persistent(run);
+  if (lane_ == nullptr && !init(env, lane)) return false;
   uv_prepare_start(&prepare_, onPrepare);
   // While the idle handle is active libuv polls without waiting: the waiting is ours.
   uv_idle_start(&idle_, [](uv_idle_t*) {});
@@ -41,7 +47,7 @@ void Loop::enter() {
   uv_update_time(uv_);
   const int timeout = uv_backend_timeout(uv_);
   has_deadline_ = timeout >= 0;
-  deadline_us_ = monotonicUs() + timeout * 1000.0;
+  deadline_us_ = lane_->time() + timeout * 1000.0;
   lane_->head->leave = 0;
   watch_.arm();
   {
@@ -60,6 +66,7 @@ void Loop::enter() {
 int32_t Loop::turn() {
   lane_->seal();
   lane_->flush();
+  if (__builtin_expect(lane_->isClaimed(), 0) && lane_->yield()) return -1;
   epoll_event events[kEvents];
   const int count = wait(events);
   lane_->receiveReady(events, count);
@@ -87,7 +94,7 @@ int Loop::wait(epoll_event* events) {
 int Loop::sleepTimeout() const {
   if (lane_->head->leave != 0) return 0;
   if (!has_deadline_) return -1;
-  const double left = deadline_us_ - monotonicUs();
+  const double left = deadline_us_ - lane_->time();
   return left <= 0 ? 0 : static_cast<int>(left / 1000) + 1;
 }
 

@@ -7,8 +7,8 @@
 //   the lane's epoll ── sessions, links, listeners
 //                    └─ doorbell ◄── LibuvWatch, when libuv has something to do
 //
-// The worker sleeps in the lane's epoll itself: one system call a turn. It holds lane-owned descriptors
-// only, so that an owner to come may inherit it.
+// The worker sleeps in the lane's epoll itself: one system call a turn. It holds lane-owned
+// descriptors only, so that an owner to come may inherit it.
 #pragma once
 #include <napi.h>
 #include <sys/epoll.h>
@@ -26,12 +26,13 @@ class Loop {
   void end();
 
   // One turn as TypeScript sees it: carries out the plans, sends, waits, receives. Returns
-  // descriptors.
+  // descriptors, or -1 when the lane was given away.
   int32_t turn();
   // Before the hook returns to libuv, so that nothing decided waits for it.
   void finish();
 
  private:
+  bool init(Napi::Env env, Lane* lane);
   static void onPrepare(uv_prepare_t* handle);
   void enter();
   int wait(epoll_event* events);

@@ -57,14 +57,15 @@ void Lane::sessionReadable(int32_t number) {
     sessionInterest(number);
     return;
   }
-  readSession(number, true);
+  readSession(number, Source::Socket);
 }
 
-void Lane::readSession(int32_t number, bool from_socket) {
+void Lane::readSession(int32_t number, Source source) {
   Session& session = sessions[number];
   // One receipt a turn: what the in chain holds is consumed only when the turn is sealed.
   int32_t& last_read = session_read_[static_cast<size_t>(number)];
   if (last_read == head->turn) return;
+  const bool from_socket = source == Source::Socket;
   const bool collecting = (session.flags & kSessionFlagScanning) != 0;
   if (collecting && !chains.roomFor(kCollectReserve)) return waitForMemory(session);
   const int32_t kept = collecting || session.whole_bytes > 0 ? 0 : session.in_bytes;

@@ -18,13 +18,6 @@ constexpr int kAcceptsPerTurn = 64;
 constexpr int kLanesMax = 64;
 constexpr char kMaxClients[] = "-ERR max number of clients reached\r\n";
 
-uint64_t cookieOf(int fd) {
-  uint64_t cookie = 0;
-  socklen_t length = sizeof cookie;
-  getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
-  return cookie;
-}
-
 void refuse(int fd) {
   (void)!send(fd, kMaxClients, sizeof kMaxClients - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
   shutdown(fd, SHUT_RDWR);
@@ -50,7 +43,8 @@ void notePeer(SessionInfo& info, const sockaddr_storage& address) {
 }  // namespace
 
 void Lane::acceptAll(int32_t number) {
-  const Listener& listener = listeners[static_cast<size_t>(number)];
+  const Listener& listener = listeners[number];
+  if (listener.state != kListenerStateWatched) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Sessions on their way out still count: a newcomer they leave no room for waits a turn.
     const bool full = clientsFull(listener.pool) ||
@@ -90,9 +84,9 @@ bool Lane::clientsFull(int32_t pool) const {
 }
 
 void Lane::openSession(int fd, int32_t listener, const sockaddr_storage& address) {
-  const int32_t pool = listeners[static_cast<size_t>(listener)].pool;
+  const int32_t pool = listeners[listener].pool;
   const int32_t number = clientsFull(pool) ? 0 : takeSessionRow();
-  const int placed = number == 0 ? -1 : dup3(fd, fd_base + number, O_CLOEXEC);
+  const int placed = number == 0 ? -1 : dup3(fd, sessionFd(number), O_CLOEXEC);
   if (placed < 0) {
     if (number != 0) free_sessions_.push_back(number);
     pool_counters[pool].refused_clients += 1;
@@ -111,8 +105,8 @@ void Lane::openSession(int fd, int32_t listener, const sockaddr_storage& address
   session.pool = pool;
   session.listener = listener;
   session.mode = pools[pool].initial_mode;
-  session.flags = listeners[static_cast<size_t>(listener)].unix_socket ? kSessionFlagUnix : 0;
-  session.cookie = cookieOf(placed);
+  session.flags = listeners[listener].is_unix != 0 ? kSessionFlagUnix : 0;
+  session.cookie = cookieAt(placed);
   session.opened_us = session.active_us = head->now_us;
   session.last_command = -1;
   session.client_id = head->next_client_id;
@@ -209,13 +203,25 @@ void Lane::abandon(Request& request) {
   request.flags &= ~kRequestFlagInSession;
 }
 
-// Graceful end: sessions without work are closed, the others when their last reply is out.
-void Lane::drainSessions() {
+// Graceful end, of a pool or (-1) of all: sessions without work are closed, the others when their
+// last reply is out. Returns how many are left.
+int32_t Lane::drainSessions(int32_t pool) {
+  int32_t left = 0;
   for (int32_t number = 1; number < head->session_top; ++number) {
     Session& session = sessions[number];
+    if (session.state == kSessionStateFree || (pool >= 0 && session.pool != pool)) continue;
+    ++left;
     if (session.state != kSessionStateOpen) continue;
     if (session.requests > 0 || session.out_bytes > 0 || session.in_bytes > 0) continue;
     closeSession(number, kCloseReasonDrained);
+  }
+  return left;
+}
+
+// Time is up: whatever they have under way.
+void Lane::cutSessions(int32_t pool) {
+  for (int32_t number = 1; number < head->session_top; ++number) {
+    if (sessions[number].pool == pool) closeSession(number, kCloseReasonDrained);
   }
 }
 

@@ -113,14 +113,15 @@ void Lane::frameWaiting() {
   now.swap(again_);
   for (const int32_t number : now) session_again_[static_cast<size_t>(number)] = 0;
   for (const int32_t number : now) {
-    if (sessions[number].state == kSessionStateOpen) readSession(number, false);
+    if (sessions[number].state == kSessionStateOpen) readSession(number, Source::Chain);
   }
 }
 
 void Lane::receiveReady(const void* ready, int32_t count) {
   const auto* events = static_cast<const epoll_event*>(ready);
-  head->now_us = monotonicUs();
-  row->heartbeat_us = head->now_us;
+  head->now_us = time();
+  row->heartbeat_us = head->now_us + head->ownerless_us;
+  if (!unread_links_.empty() || !lost_links_.empty()) redo();
   frameWaiting();
   int32_t listening[kEvents];
   int32_t listeners_ready = 0;
@@ -132,7 +133,7 @@ void Lane::receiveReady(const void* ready, int32_t count) {
       const int32_t number = id - kLinkId;
       if ((what & EPOLLOUT) != 0 || links[number].state == kLinkStateConnecting)
         linkWritable(number);
-      if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) readLink(number);
+      if ((what & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) readLink(number, Source::Socket);
     } else if (id >= kListenerId) {
       listening[listeners_ready++] = id - kListenerId;
     } else if (id == kDoorbellId) {

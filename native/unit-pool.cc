@@ -17,9 +17,16 @@ void UnitPool::attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint
   unit_bytes_ = unit_bytes;
   lane_ = lane;
   superblock_ = superblock;
-  for (int32_t i = 0; i < count; ++i) {
-    Batch& batch = batches[i];
-    if (batch.owner != lane + 1) continue;
+}
+
+void UnitPool::adopt() {
+  open_.clear();
+  given_.clear();
+  current_ = -1;
+  available_ = used_ = free_batches_ = low_free_ = 0;
+  for (int32_t i = 0; i < count_; ++i) {
+    const Batch& batch = batches_[i];
+    if (batch.owner != lane_ + 1) continue;
     const int32_t free = __builtin_popcountll(batch.free);
     available_ += free;
     used_ += kBatchUnits - free - (i == 0 ? 1 : 0);  // unit 0 is nobody's
@@ -100,8 +107,8 @@ void UnitPool::settle() {
   low_free_ = std::min(low_free_, free_batches_);
 }
 
-// Gives back what has not been needed since the last call. A few batches at a time: giving memory back
-// takes the kernel longer than a turn should, and taking it again costs clearing every page.
+// Gives back what has not been needed since the last call. A few batches at a time: giving memory
+// back takes the kernel longer than a turn should, and taking it again costs clearing every page.
 void UnitPool::trim() {
   int32_t left = std::min(low_free_ - kSpareBatches, kReleaseMax);
   for (size_t i = 0; i < open_.size() && left > 0;) {
@@ -136,6 +143,19 @@ void UnitPool::releaseAll() {
   given_.clear();
   current_ = -1;
   available_ = used_ = free_batches_ = 0;
+}
+
+void UnitPool::rebuild(const std::vector<bool>& reachable) {
+  for (int32_t i = 0; i < count_; ++i) {
+    Batch& batch = batches_[i];
+    if (batch.owner != lane_ + 1) continue;
+    uint64_t free = i == 0 ? kAllFree - 1 : kAllFree;
+    for (int32_t bit = 0; bit < kBatchUnits; ++bit) {
+      if (reachable[static_cast<size_t>(i * kBatchUnits + bit)]) free &= ~(uint64_t{1} << bit);
+    }
+    batch.free = free;
+  }
+  adopt();
 }
 
 int32_t UnitPool::compare(const std::vector<bool>& reachable) const {

@@ -26,6 +26,12 @@ class UnitPool {
   void attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base,
               int32_t unit_bytes, int32_t lane, Superblock* superblock);
 
+  // Makes the private lists from the batches that are the lane's: a new owner's first step.
+  void adopt();
+
+  // Makes the free bits from what rows lead to, where an owner died over them; adopts, too.
+  void rebuild(const std::vector<bool>& reachable);
+
   // A unit's row, 0 when shm_max or /dev/shm is exhausted. The caller owns it from now on.
   int32_t take() {
     if (current_ < 0 && !nextBatch()) return 0;
@@ -84,7 +90,7 @@ class UnitPool {
   int32_t cursor_ = 0;    // where the search for a batch nobody owns begins
   int32_t available_ = 0;
   int32_t used_ = 0;
-  int32_t low_free_ = 0;  // fewest wholly free batches since the last trim
+  int32_t low_free_ = 0;       // fewest wholly free batches since the last trim
   int32_t free_batches_ = 0;   // wholly free ones in open_
   std::vector<int32_t> open_;  // batches with free units, not current
   std::vector<int32_t> given_;

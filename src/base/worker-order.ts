@@ -6,16 +6,19 @@ export const WORKER_ORDER_VARIABLE = 'BATON_WORKER';
 
 export interface WorkerOrder {
   readonly masterPid: number; // a worker with another parent has lost its master already
-  readonly lane: number; // row of the lane table
-  readonly workerNumber: number; // 0 to worker_processes - 1
+  readonly worker: number; // row of the worker table, which the master has set to Starting
+  readonly lane: number; // row of the lane table; also the worker's number in titles and logs
   readonly shmFd: number;
   readonly segmentBytes: number;
-  readonly confOffset: number; // of the settings as JSON, bytes from the object's start
+  readonly confOffset: number; // of the roster as JSON, bytes from the object's start
   readonly confBytes: number;
-  readonly firstPool: number; // row of the first pool of this configuration
-  readonly firstBackend: number;
-  readonly listeners: readonly OrderedListener[];
-  readonly doorbellFd: number; // the master's eventfd: rung when he should look at the lane
+  readonly generation: number; // of that roster
+  readonly epollFd: number; // the lane's own, shared by all its owners
+  readonly laneBellFd: number; // eventfd in that epoll: wakes the owner
+  readonly keeperFd: number; // socket pair of the lane: this end is read by its keeper …
+  readonly claimFd: number; // … and this one by whoever claims the lane
+  readonly listeners: readonly OrderedListener[]; // every one of the roster, retired ones too
+  readonly doorbellFd: number; // the master's eventfd: rung when he should look
   readonly fdBase: number; // first descriptor of the lane's range
   readonly logFd?: number; // either a descriptor
   readonly logFile?: string; // or a file, which the worker opens itself and can open anew
@@ -26,7 +29,6 @@ export interface WorkerOrder {
 }
 
 export interface OrderedListener {
+  readonly id: number; // RosterListener
   readonly fd: number;
-  readonly pool: number; // absolute row
-  readonly unix: boolean;
 }

@@ -25,30 +25,69 @@ export interface SegmentCalls {
   segmentView(offset: number, bytes: number): ArrayBuffer;
 }
 
-/** Only the worker that owns the lane calls these; native/lane.h says how each is done. */
+/** Only a worker calls these, of the one lane it is for; native/lane.h says how each is done. */
 export interface LaneCalls {
   laneAttach(plan: LaneAttachment): void;
   /** names[i] is the lower-case name of command i; shapes[i] packs what the scanner must know of it. */
   laneCommands(names: readonly string[], shapes: Int32Array): void;
+  /**
+   * Starts this worker's keeper (native/keeper.h), which lives for at most `orphanMs` after its
+   * worker if nobody claims. Returns its pid, or -errno where the kernel forbids it.
+   */
+  laneKeeper(lane: number, orphanMs: number): number;
+  laneKeeperStop(): void;
+  /**
+   * Before a claim: asks the lane's present keeper for descriptors that this process does not have
+   * yet, one round. Returns how many rows are still without; 0 also when the lane has no owner.
+   */
+  laneFetch(): number;
+  /**
+   * Becomes the owner. Asks a living owner to freeze, waits up to `timeoutMs`, fetches the last
+   * descriptors. Returns a Claim (src/shm/codes.ts) or -errno (ETIMEDOUT: the owner did not freeze and goes on;
+   * EBUSY: somebody else claims). On success the lane is this process's, but not yet served.
+   */
+  laneClaim(timeoutMs: number): number;
+  /** After a claim, with rows in this program's layout: repairs what a death tore, makes private lists. */
+  laneBegin(): void;
   /** Calls `run` inside libuv's loop, for ever; run() takes turns until LaneHead.Leave is set. */
   laneStart(run: () => void): void;
   laneStop(): void;
-  /** One round: apply plans, commit, send, wait, receive, frame. Returns the number of descriptors. */
+  /**
+   * One round: apply plans, commit, send, wait, receive, frame. Returns the number of descriptors,
+   * or -1 when another process owns the lane from now on: its rows must not be touched any more.
+   */
   laneTurn(): number;
   /** Applies, commits and sends what has been decided, without waiting. */
   laneFinish(): void;
   /** Applies the first `decided` plans, so that columns show their effect. */
   laneApply(decided: number): void;
-  laneListen(fd: number, pool: number, unix: boolean): number;
+  /** Moves a listening socket to the descriptor number that its id has in all owners of the lane. */
+  lanePlace(id: number, fd: number): void;
+  /** Accepts there from now on, for `pool` (id). Once more does no harm. */
+  laneListen(id: number, pool: number, unix: boolean): void;
+  /** No longer accepts there, and closes this process's copy of the socket. */
+  laneUnlisten(id: number): void;
   /** Closes this process's copies; others that hold the sockets go on accepting. */
   laneCloseListeners(): void;
-  /** Closes sessions that have nothing under way. Returns how many sessions are left. */
-  laneDrain(): number;
+  /** Closes sessions of a pool (-1: of all) that have nothing under way. Returns how many it has left. */
+  laneDrain(pool: number): number;
+  /** Closes every session of a pool, whatever it has under way. */
+  laneCut(pool: number): void;
   /** Walks every table and the pool; returns what is wrong, empty when all is well. */
   laneCheck(): string[];
-  /** Gives the lane's nodes and chunks back: its end. */
+  /** Gives the lane's nodes and chunks back and leaves the lane without an owner: its end. */
   laneRelease(): void;
-  linkDefine(link: number, pool: number, backend: number, protocol: number): void;
+  linkDefine(link: number, pool: number, backend: number, protocol: number, place: number): void;
+  /** The row of a link that is Down and has no requests becomes Free. */
+  linkFree(link: number): void;
+  /** Sets or clears LinkFlag.Leaving, and which pool the link belongs to. */
+  linkLeave(link: number, leaving: boolean): void;
+  /** Writes policy columns of a link: deadline_us, retry_us (lane time), failures, replies_due. */
+  linkPlan(link: number, deadlineUs: number, retryUs: number, failures: number, repliesDue: number): void;
+  /** Why the link was lost last; `text` for reason -1. */
+  linkReason(link: number, reason: number, text: string): void;
+  /** State Resolving: a name is being looked up. */
+  linkResolving(link: number): void;
   /** Starts a connect to an IP address or a path. 0 or -errno; LinkUp or LinkLost follows. */
   linkConnect(link: number, address: string, port: number, unix: boolean): number;
   /** Sends bytes that precede all requests; each reply comes as a LinkReply. 0 or -errno. */
@@ -56,7 +95,7 @@ export interface LaneCalls {
   linkOpenGate(link: number): void;
   /** Closes the link; requests are answered with `error`, wholly unsent ones kept if `resend`. Returns how many. */
   linkLose(link: number, error: Uint8Array, resend: boolean): number;
-  /** Answers requests that arrived before `olderThanUs` (monotonic) with `error`. Returns how many. */
+  /** Answers requests that arrived before `olderThanUs` (lane time) with `error`. Returns how many. */
   linkTimeouts(link: number, olderThanUs: number, error: Uint8Array): number;
   /** Writes a column of session_info: 0 name, 1 lib_name, 2 lib_ver, 3 db. */
   sessionNote(session: number, note: number, value: Uint8Array): void;
@@ -66,14 +105,23 @@ export interface LaneCalls {
 
 export interface LaneAttachment {
   readonly lane: number;
+  readonly worker: number; // row of the worker table
   readonly laneBase: number;
+  readonly laneBytes: number;
   readonly tableBases: Float64Array; // by TableNumber, absolute
   readonly regions: Float64Array; // operation, argument, scratch, journal, arena: absolute
-  /** sessions, links, requests, descriptors, receipts, arena bytes, pools, backends, commands, argument words, journal bytes */
+  /**
+   * sessions, links, requests, descriptors, receipts, arena bytes, pools (of a half), backends (of
+   * a half), commands, argument words, journal bytes, listeners
+   */
   readonly sizes: Int32Array;
-  readonly peerCounters: Float64Array; // pool counters of all lanes of this half: absolute
-  readonly firstPeer: number; // the first of those lanes
-  readonly fdBase: number; // first descriptor of the lane range
+  readonly half: number; // 0 or 1: where this worker's pool and backend rows lie
+  readonly peerCounters: Float64Array; // pool counters of all lanes: absolute
+  readonly fdBase: number; // first descriptor of the lane range: sessions, links, listeners
+  readonly epollFd: number;
+  readonly bellFd: number;
+  readonly keeperFd: number;
+  readonly claimFd: number;
 }
 
 /** native/socket.cc: what the master needs to listen. All throw errors with `code` and `syscall`. */
@@ -91,6 +139,8 @@ export interface SocketCalls {
   socketUnixAnswers(path: string): boolean;
   /** Whether connections that this listener accepts from now on are probed when idle. */
   socketKeepalive(fd: number, on: boolean): void;
+  /** Another number, close-on-exec, for the same socket. */
+  socketDuplicate(fd: number): number;
   socketClose(fd: number): void;
 }
 
@@ -131,14 +181,36 @@ export interface ProcessCalls {
   processRing(fd: number): void;
   /** Calls back after each ring (rings that come together count once). Keeps no process alive. */
   processWatch(fd: number, onRung: () => void): void;
+  /** An epoll instance: close-on-exec. */
+  processEpoll(): number;
+  /** A pair of SOCK_SEQPACKET sockets: close-on-exec, non-blocking. */
+  processPair(): [number, number];
+  /** For descriptors that were inherited: those that this process executes do not get them. */
+  processCloseOnExec(fds: readonly number[]): void;
+  /** False for a file on a file system that is mounted noexec: it cannot be loaded from there. */
+  processMayExecute(path: string): boolean;
+  /**
+   * Collects a child that Node did not start. Its status as a shell says it (0 to 255, 128 + the
+   * signal), null while it lives. Throws ECHILD when it is no child.
+   */
+  processReap(pid: number): number | null;
+  /** Collects every dead child but `own`, one that Node started and collects itself. */
+  processReapOrphans(own: number): readonly { readonly pid: number; readonly status: number }[];
+  /** Descendants whose parents die become this process's children, as if it were PID 1. */
+  processSubreaper(): void;
+  /** Whether this process has a controlling terminal. */
+  processHasTerminal(): boolean;
+  /** Sends a datagram to the service manager's socket: a path, or @ and an abstract name. */
+  processNotify(socket: string, text: string): void;
 }
 
-const path =
+/** The file that is loaded. */
+export const addonPath =
   process.env['BATON_ADDON'] ??
   new URL('../../../build/Release/baton.node', import.meta.url).pathname;
 
-export const native = createRequire(import.meta.url)(path) as Native;
+export const native = createRequire(import.meta.url)(addonPath) as Native;
 
 if (native.schemaHash !== SCHEMA_HASH) {
-  throw new Error(`${path} was built from another layout: run \`npm run build\``);
+  throw new Error(`${addonPath} was built from another layout: run \`npm run build\``);
 }

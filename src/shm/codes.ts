@@ -5,6 +5,36 @@
 export const enum LaneState { Free, Starting, Serving, Draining, Stopped }
 
 /**
+ * The low bits of lane.owner; a lane has one owner at any time.
+ *
+ *   0 ──claim──► Serving(A) ──asked, at a turn's end──► Frozen(A) ──claim──► Serving(B)
+ *                    ▲ └──────────── A died: claim ─────────┼──────────────────▲
+ *                    └──────── nobody claimed in time ──────┘
+ */
+export const enum OwnerState { Nobody, Serving, Frozen }
+
+/**
+ *   Free ─► Starting ─► Ready ──Take──► Serving ──lane given away──► Frozen ──Take──► Serving
+ *                         ▲──take failed──┘ └────────── ends ──────────┴──► Ended ─► Free
+ */
+export const enum WorkerState { Free, Starting, Ready, Serving, Frozen, Ended }
+
+export const enum WorkerOrder {
+  None,
+  Take, // the lane, from whoever owns it
+  End, // the process: it owns nothing (any more)
+}
+
+/** What laneClaim found. */
+export const enum Claim {
+  Fresh, // a lane that nobody owned: empty
+  Given, // its owner froze at a turn's end
+  Inherited, // its owner is dead
+}
+
+export const enum ListenerState { Free, Watched }
+
+/**
  *   Free ──accept──► Open ──close asked──► Closing ──closed──► Free
  *                      └─► Finishing: no more reads, closes when all replies are sent ─► Closing
  */
@@ -25,11 +55,16 @@ export const enum SessionFlag {
 }
 
 /**
- *   Free ─► Connecting ─► Handshake ─► Up ──lost──► Down ─► Connecting
+ *   Free ─► Down ─► Resolving ─► Connecting ─► Handshake ─► Up ──lost──► Down
+ *                      └─────────────┴── failed ──┴──► Down, with retry_us: backing off
  */
-export const enum LinkState { Free, Down, Connecting, Handshake, Up }
+export const enum LinkState { Free, Down, Connecting, Handshake, Up, Resolving }
 
-export const enum LinkFlag { Unix = 1, WantWrite = 2 }
+export const enum LinkFlag {
+  Unix = 1,
+  WantWrite = 2,
+  Leaving = 4, // its server is no longer configured: closed when nothing is owed
+}
 
 /**
  *   Free ─► Sent (queued or in flight: see link_end) ─► Held (whole reply kept, not its turn) ─► Free

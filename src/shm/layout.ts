@@ -2,33 +2,46 @@
  * THE definition of shared memory: every table, every column, who writes it and what it means.
  *
  *   instance object
- *   ┌────────────┬───────────┬───────┬──────┬─────────┬───────┬────────┬────────┬───┬──────┬────────┐
- *   │ superblock │ directory │ conf  │ pool │ backend │ route │ lane 0 │ lane 1 │ … │ node │ chunk  │
- *   └────────────┴───────────┴───────┴──────┴─────────┴───────┴────────┴────────┴───┴──────┴────────┘
- *    instance tables: written by the master, read by all     │ one extent per    │ bytes in flight:
- *                                                            │ lane, one writer  │ grows by fallocate
+ *   ┌────────────┬───────────┬──────┬────────┬──────┬─────────┬───────┬────────┬───┬──────┬────────┐
+ *   │ superblock │ directory │ lane │ worker │ pool │ backend │ conf… │ lane 0 │ … │ node │ chunk  │
+ *   └────────────┴───────────┴──────┴────────┴──────┴─────────┴───────┴────────┴───┴──────┴────────┘
+ *    instance tables: written by masters, read by all               │ one extent │ bytes in flight:
+ *    (lane and worker rows: partly by the worker they speak of)     │ per lane,  │ grows by
+ *                                                                   │ one writer │ fallocate
  *
- * Row 0 of session, link, request, node and chunk is never used, so that 0 means "none" in every
- * column that holds a row number. Changing anything here changes the schema hash: run
- * `npm run generate` and commit what it writes.
+ * Pool, backend, conf and route have two halves: a configuration is written whole into the half
+ * that is not in use (generation & 1), and lanes change over one by one. A pool or a server that
+ * stays keeps its id, which is its row within the half: the columns and counters of a lane that
+ * name it stay true.
+ *
+ * Row 0 of session, link, request, worker, node and chunk is never used, so that 0 means "none" in
+ * every column that holds a row number. Changing anything here changes the schema hash: run
+ * `npm run generate` and commit what it writes. Another version may attach to memory made by this
+ * one: what may change, and how, is in src/shm/compatibility.ts.
  */
 import { table, type Table } from './schema.js';
 
+/**
+ * Bumped when something changes its meaning that no column shows (a state's number, the rules of
+ * a chain): programs of different formats never share an instance.
+ */
+export const FORMAT = 1;
+
 export const superblock = table('superblock', 'instance', 256, 'What this object is and how it is cut.', [
   ['magic', 'i32', '0x42544f4e, written last: a half-made object is not an instance'],
-  ['schema_hash', 'i32', 'hash of this file\'s tables; attach compares it'],
-  ['master_pid', 'i32', 'the process that may write instance tables'],
-  ['lanes', 'i32', 'lane extents that exist'],
-  ['pools', 'i32', 'rows of pool'],
-  ['backends', 'i32', 'rows of backend'],
+  ['format', 'i32', 'FORMAT of the program that made it'],
+  ['master_pid', 'i32', 'the master that ejects and reloads: the one whose workers serve'],
+  ['lanes', 'i32', 'lane extents that there is address space for'],
+  ['pools', 'i32', 'rows of pool, both halves'],
+  ['backends', 'i32', 'rows of backend, both halves'],
   ['sessions', 'i32', 'rows of session per lane'],
   ['links', 'i32', 'rows of link per lane'],
   ['requests', 'i32', 'rows of request per lane'],
   ['commands', 'i32', 'rows of command_counter per lane'],
   ['nodes', 'i32', 'rows of node, at most'],
   ['chunks', 'i32', 'rows of chunk, at most'],
-  ['route_words', 'i32', 'words of the route region'],
-  ['conf_bytes', 'i32', 'length of the resolved settings as JSON'],
+  ['route_words', 'i32', 'words of the route region, both halves'],
+  ['conf_bytes', 'i32', 'bytes of the conf region, both halves'],
   ['route_generation', 'i32', 'bumped by the master after it wrote new routes; lanes follow at a turn\'s end'],
   ['arena_bytes', 'i32', 'size of a lane\'s arena'],
   ['started_at', 'f64', 'wall clock at the instance\'s start, ms since 1970'],
@@ -38,33 +51,62 @@ export const superblock = table('superblock', 'instance', 256, 'What this object
   ['pool_bytes_max', 'f64', 'bytes that node and chunk batches may hold together (shm_max)'],
   ['pool_bytes', 'f64', 'bytes that batches hold now; changed by compare and swap by every lane'],
   ['batch_base', 'f64', 'offset of batch row 0'],
+  ['generation', 'i32', 'number of the configuration that lanes follow, or are about to'],
+  ['directory_a', 'i32', 'schema hash of the columns listed in the first half of directory, 0 = none'],
+  ['directory_b', 'i32', 'the same of the second half'],
+  ['map_hash', 'i32', 'of all offsets that follow from the capacities: versions that differ there do not mix'],
 ]);
 
-export const directory = table('directory', 'instance', 96, 'One row per column of every table: how another version finds its way.', [
+export const directory = table('directory', 'instance', 160, 'Columns of every table, and migrations from columns of before: how another version finds its way.', [
   ['table', 'u8', 'name of the table', 24],
-  ['column', 'u8', 'name of the column', 24],
+  ['column', 'u8', 'name of the column; of a migration: the one that took over, empty = it was removed', 24],
   ['type', 'u8', 'i32, f64, u64 or u8', 8],
   ['scope', 'u8', 'instance or lane', 16],
   ['offset', 'i32', 'bytes from the start of the row'],
   ['count', 'i32', 'elements'],
   ['stride', 'i32', 'bytes from row to row'],
+  ['was_count', 'i32', 'migrations: elements of the column of before'],
+  ['was', 'u8', 'migrations: name of the column of before; empty = this row lists a column', 24],
+  ['was_type', 'u8', 'migrations: its type', 8],
+  ['factor', 'f64', 'migrations: column = was * factor + plus'],
+  ['plus', 'f64', 'see factor; of a removed column: what a version that still has it finds'],
+  ['one_way', 'i32', 'migrations: 1 = there is no way back'],
 ]);
 
-export const lane = table('lane', 'instance', 128, 'One row per lane: who runs it and how far it is.', [
-  ['owner', 'i32', 'pid of the worker that owns the lane, 0 = nobody; written by that worker, cleared by the master'],
-  ['epoch', 'i32', 'bumped at each change of owner'],
+export const lane = table('lane', 'instance', 128, 'One row per lane: who owns it and how far it is.', [
+  ['owner', 'i32', 'worker row * 4 + OwnerState, 0 = nobody; changed by compare and swap only'],
+  ['claimant', 'i32', 'worker row that asks the owner to freeze, 0 = none; compare and swap'],
+  ['keeper', 'i32', 'worker row whose keeper holds the descriptors of the rows; writer: the owner as it claims'],
+  ['epoch', 'i32', 'bumped at each change of owner; writer: the new one'],
   ['state', 'i32', 'LaneState'],
+  ['generation', 'i32', 'number of the configuration that the lane\'s rows follow; writer: the owner'],
+  ['schema_hash', 'i32', 'layout in which the owner keeps the lane\'s tables'],
   ['route_generation', 'i32', 'the routes this lane uses; writer: the owner, at a turn\'s end'],
   ['turns', 'i32', 'turns sealed, wraps; the master sees by it that the worker lives'],
   ['sleeping', 'i32', '1 while the owner waits in epoll'],
   ['draining', 'i32', '1: graceful end asked for, set by the master'],
   ['restarts', 'i32', 'workers that died on this lane'],
+  ['takeovers', 'i32', 'changes of owner without a death'],
   ['base', 'f64', 'offset of the lane\'s extent'],
   ['heartbeat_us', 'f64', 'monotonic time of the last turn'],
-  ['worker_started_at', 'f64', 'wall clock, ms'],
+  ['frozen_us', 'f64', 'monotonic time of the last freeze'],
+  ['pause_us', 'f64', 'how long the last takeover kept the lane without an owner'],
 ]);
 
-export const pool = table('pool', 'instance', 256, 'What a listen address serves. Written by the master before the lanes start.', [
+export const worker = table('worker', 'instance', 128, 'One row per worker process, of whichever master. Row 0 is never used.', [
+  ['state', 'i32', 'WorkerState; Free to Starting: compare and swap by the master that starts it, then the worker\'s own; Ended: the master'],
+  ['order', 'i32', 'WorkerOrder, written by the master before he sends USR2'],
+  ['pid', 'i32', 'the process; written by itself'],
+  ['keeper_pid', 'i32', 'its keeper, 0 = it has none'],
+  ['master_pid', 'i32', 'who started it'],
+  ['lane', 'i32', 'the lane it is for'],
+  ['generation', 'i32', 'the configuration it runs with'],
+  ['error', 'i32', 'errno of a take that failed; tells why state is Ready again'],
+  ['version', 'u8', 'of its program', 24],
+  ['started_at', 'f64', 'wall clock, ms'],
+]);
+
+export const pool = table('pool', 'instance', 256, 'What a listen address serves. Written by the master; row = half * pools / 2 + id.', [
   ['hash', 'i32', 'HashKind'],
   ['tag_open', 'i32', 'first character of hash_tag, -1 = none'],
   ['tag_close', 'i32', 'second character of hash_tag'],
@@ -75,18 +117,18 @@ export const pool = table('pool', 'instance', 256, 'What a listen address serves
   ['bulk_max', 'i32', 'bytes of one argument'],
   ['inline_max', 'i32', 'bytes of an inline command, or of a line of a multibulk header'],
   ['initial_mode', 'i32', 'SessionMode bits of a new session (NeedsAuth when redis_auth is set)'],
-  ['first_backend', 'i32', 'row of the pool\'s first backend; the others follow'],
-  ['backends', 'i32', 'how many'],
+  ['backends', 'i32', 'how many servers are configured'],
   ['route_base', 'i32', 'first word of this pool\'s two route generations in the route region'],
   ['route_words', 'i32', 'words of one generation'],
   ['keepalive', 'i32', '1: links are probed when idle (tcpkeepalive)'],
+  ['retired', 'i32', '1: no longer configured; its sessions end as soon as they have nothing under way'],
   ['output_limit', 'f64', 'bytes queued to one client before it is closed'],
   ['link_queue_limit', 'f64', 'bytes queued to one link before its clients are no longer read'],
 ]);
 
-export const backend = table('backend', 'instance', 64, 'One Redis server. Written by the master.', [
-  ['pool', 'i32', 'row of its pool'],
-  ['index', 'i32', 'position in the pool, sorted by name'],
+export const backend = table('backend', 'instance', 64, 'One Redis server. Written by the master; row = half * backends / 2 + id.', [
+  ['pool', 'i32', 'id of its pool'],
+  ['index', 'i32', 'position in the pool, sorted by name; -1 = retired'],
   ['weight', 'i32', '1 and up'],
   ['live', 'i32', '0 while ejected'],
   ['ejections', 'i32', 'times ejected'],
@@ -97,6 +139,7 @@ export const backend = table('backend', 'instance', 64, 'One Redis server. Writt
 export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit word, and what the two languages tell each other.', [
   ['journal_used', 'i32', 'THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed'],
   ['turn', 'i32', 'number of the open turn; rows carry the turn that last imaged them'],
+  ['undone', 'i32', 'the turn that a dead owner left open, until what it had received is kept, 0 = none'],
   ['descriptors', 'i32', 'descriptors of this turn; writer: C++'],
   ['decided', 'i32', 'descriptors TypeScript has written a plan for; C++ applies up to here'],
   ['applied', 'i32', 'descriptors C++ has applied'],
@@ -114,7 +157,8 @@ export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit wo
   ['nodes_used', 'i32', 'nodes the lane holds'],
   ['chunks_used', 'i32', 'chunks the lane holds'],
   ['next_client_id', 'f64', 'CLIENT ID of the next session'],
-  ['now_us', 'f64', 'CLOCK_MONOTONIC at the turn\'s start, µs'],
+  ['now_us', 'f64', 'lane time at the turn\'s start, µs: CLOCK_MONOTONIC less the time without an owner'],
+  ['ownerless_us', 'f64', 'how long nobody owned the lane, all times together'],
 ]);
 
 const chain = (prefix: string): readonly (readonly [string, 'i32', string])[] => [
@@ -130,7 +174,7 @@ export const session = table('session', 'lane', 192, 'One downstream connection.
   ['state', 'i32', 'SessionState'],
   ['generation', 'i32', 'bumped when the row is reused'],
   ['fd', 'i32', 'descriptor, lane range'],
-  ['pool', 'i32', 'row of its pool'],
+  ['pool', 'i32', 'id of its pool'],
   ['listener', 'i32', 'row of the listener that accepted it'],
   ['mode', 'i32', 'SessionMode bits: what TypeScript must look at before a plain request may pass'],
   ['flags', 'i32', 'SessionFlag bits'],
@@ -148,8 +192,8 @@ export const session = table('session', 'lane', 192, 'One downstream connection.
   ['rx', 'u64', 'bytes received (kernel-journalled)'],
   ['tx', 'u64', 'bytes sent (kernel-journalled)'],
   ['cookie', 'u64', 'SO_COOKIE of the socket'],
-  ['opened_us', 'f64', 'monotonic'],
-  ['active_us', 'f64', 'monotonic time of the last request'],
+  ['opened_us', 'f64', 'lane time'],
+  ['active_us', 'f64', 'lane time of the last request'],
   ['client_id', 'f64', 'CLIENT ID, unique per instance'],
   ['last_command', 'i32', 'id in the command table, -1 = none'],
 ]);
@@ -168,14 +212,15 @@ export const sessionInfo = table('session_info', 'lane', 256, 'What clients say 
   ['lib_ver', 'u8', 'CLIENT SETINFO LIB-VER', 32],
 ]);
 
-export const link = table('link', 'lane', 256, 'One upstream connection. epoll id = row number + 2^30.', [
+export const link = table('link', 'lane', 320, 'One upstream connection. epoll id = row number + 2^30.', [
   ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
   ['state', 'i32', 'LinkState'],
   ['generation', 'i32', 'bumped at each connect'],
   ['fd', 'i32', 'descriptor, lane range'],
-  ['pool', 'i32', 'row of its pool'],
-  ['backend', 'i32', 'row of its backend'],
+  ['pool', 'i32', 'id of its pool'],
+  ['backend', 'i32', 'id of its backend'],
   ['protocol', 'i32', '2 or 3'],
+  ['place', 'i32', 'which of server_connections, from 0'],
   ['flags', 'i32', 'LinkFlag bits'],
   ['request_head', 'i32', 'oldest request whose reply is owed'],
   ['request_tail', 'i32', 'youngest request'],
@@ -194,8 +239,15 @@ export const link = table('link', 'lane', 256, 'One upstream connection. epoll i
   ['tx', 'u64', 'stream offset after the last sent byte (kernel-journalled)'],
   ['tx_base', 'u64', 'bytes of the handshake, which went before stream offset 0'],
   ['cookie', 'u64', 'SO_COOKIE of the socket'],
-  ['connected_us', 'f64', 'monotonic'],
-  ['received_us', 'f64', 'monotonic time of the last byte'],
+  ['connected_us', 'f64', 'lane time'],
+  ['received_us', 'f64', 'lane time of the last byte'],
+  ['deadline_us', 'f64', 'lane time by which it must be up, 0 = nothing is awaited'],
+  ['retry_us', 'f64', 'lane time of the next connect, 0 = at once; until then requests fail'],
+  ['failures', 'i32', 'connects in a row that failed'],
+  ['replies_due', 'i32', 'replies to the handshake that are still to come'],
+  ['reason', 'i32', 'why it was lost last: errno, 0 = closed by the server, -1 = see reason_text'],
+  ['reason_bytes', 'i32', 'length of reason_text'],
+  ['reason_text', 'u8', 'what the server or the resolver said', 64],
 ]);
 
 /** The first 64 bytes are all that a request touches whose reply comes in its turn. */
@@ -212,7 +264,7 @@ export const request = table('request', 'lane', 128, 'One request: who asked, wh
   ['near_bytes', 'i32', 'length of a reply held in the arena or inline, 0 = it is in the held chain'],
   ['parent', 'i32', 'split: the whole of which this is a part'],
   ['first_part', 'i32', 'split parent: newest part; parts are strung by session_next'],
-  ['arrived_us', 'f64', 'monotonic; the deadline counts from here'],
+  ['arrived_us', 'f64', 'lane time; the deadline counts from here'],
   ['link_end', 'u64', 'stream offset of the link after the request\'s last byte'],
   ...chain('held'),
   ['near_offset', 'i32', 'arena offset of a reply held within this turn, -1 = in inline'],
@@ -221,6 +273,15 @@ export const request = table('request', 'lane', 128, 'One request: who asked, wh
   ['part', 'i32', 'split part: its number'],
   ['keys', 'i32', 'split parent: keys; inline or, when many, its held chain is then two bytes a key, the part that has it'],
   ['inline', 'u8', 'a short reply held over the turn\'s end', 24],
+]);
+
+export const listener = table('listener', 'lane', 64, 'One listening socket of the lane. epoll id = row number + 2^29; row = id of its address.', [
+  ['imaged', 'i32', 'unused: listeners change between turns only'],
+  ['state', 'i32', 'ListenerState'],
+  ['fd', 'i32', 'descriptor, lane range behind the links'],
+  ['pool', 'i32', 'id of the pool that it serves'],
+  ['is_unix', 'i32', '1: a unix socket'],
+  ['cookie', 'u64', 'SO_COOKIE of the socket that the lane\'s epoll watches'],
 ]);
 
 export const descriptor = table('descriptor', 'lane', 48, 'What C++ tells TypeScript: one per framed request or event.', [
@@ -233,7 +294,7 @@ export const descriptor = table('descriptor', 'lane', 48, 'What C++ tells TypeSc
   ['offset', 'i32', 'arena offset of the request\'s bytes; chained requests: -1, they are in the session\'s in chain'],
   ['bytes', 'i32', 'length of the request'],
   ['arguments', 'i32', 'first word in argument when the command needs its arguments, else -1'],
-  ['pool', 'i32', 'row of the session\'s pool'],
+  ['pool', 'i32', 'id of the session\'s pool'],
   ['receipt', 'i32', 'the receipt this came from'],
   ['start', 'i32', 'where the request begins within that receipt (inline requests are rewritten elsewhere)'],
 ]);
@@ -310,7 +371,7 @@ export const commandCounter = table('command_counter', 'lane', 24, 'Counts per c
 /** Buckets of a latency histogram: log-linear, 8 per power of two, see src/tables/histogram.ts. */
 export const HISTOGRAM_BUCKETS = 224;
 
-export const histogram = table('histogram', 'lane', HISTOGRAM_BUCKETS * 8, 'Latency, arrival to delivery: rows 0.. pools, then backends.', [
+export const histogram = table('histogram', 'lane', HISTOGRAM_BUCKETS * 8, 'Latency, arrival to delivery: pools by id, behind them backends by id.', [
   ['bucket', 'f64', 'requests whose latency fell in the bucket', HISTOGRAM_BUCKETS],
 ]);
 
@@ -329,12 +390,11 @@ export const batch = table('batch', 'instance', 16, '64 units of one class: the 
 
 /** In this order; the position is the table's number in C++ and in the directory. */
 export const tables: readonly Table[] = [
-  superblock, directory, lane, pool, backend, node, batch,
-  laneHead, session, sessionInfo, link, request, descriptor, receipt,
+  superblock, directory, lane, worker, pool, backend, node, batch,
+  laneHead, session, sessionInfo, link, request, listener, descriptor, receipt,
   laneCounter, poolCounter, backendCounter, commandCounter, histogram,
 ];
 
-/** Bytes in a chunk. */
 export const CHUNK_BYTES = 4096;
 /** Chunks a node strings together. */
 export const NODE_CHUNKS = 24;

@@ -4,19 +4,19 @@
  * a lane's tables and regions lie in one extent, which TypeScript sees as one ArrayBuffer.
  */
 import { CHUNK_BYTES, tables } from './layout.js';
-import { alignUp, type Table } from './schema.js';
+import { alignUp, textHash } from './schema.js';
 import { Node, TableNumber } from '../tables/columns.gen.js';
 
 export interface Capacities {
   readonly lanes: number;
-  readonly pools: number;
-  readonly backends: number;
+  readonly pools: number; // both halves; ids are below half of it
+  readonly backends: number; // both halves
   readonly sessions: number; // per lane
   readonly links: number; // per lane
   readonly requests: number; // per lane
   readonly commands: number;
-  readonly routeWords: number;
-  readonly confBytes: number;
+  readonly routeWords: number; // both halves
+  readonly confBytes: number; // both halves
   readonly arenaBytes: number; // per lane
   readonly poolBytesMax: number; // shm_max
 }
@@ -52,6 +52,10 @@ export const SCRATCH_BYTES = 4 << 20;
 export const DESCRIPTORS = 16384;
 export const RECEIPTS = 4096;
 export const LANES_MAX = 64;
+/** Processes that may be there at once: workers that serve, start, drain or are frozen. */
+export const WORKERS_MAX = 4 * LANES_MAX;
+/** Columns that one half of the directory can list. */
+export const DIRECTORY_ROWS = 512;
 
 const PAGE = 4096;
 const UNITS_PER_BATCH = 64;
@@ -64,8 +68,9 @@ export function planInstance(capacities: Capacities): InstancePlan {
     at = alignUp(at + rows * tables[number]!.rowBytes, 64);
   };
   place(TableNumber.Superblock, 1);
-  place(TableNumber.Directory, directoryRows(tables));
+  place(TableNumber.Directory, 2 * DIRECTORY_ROWS);
   place(TableNumber.Lane, LANES_MAX);
+  place(TableNumber.Worker, WORKERS_MAX);
   place(TableNumber.Pool, capacities.pools);
   place(TableNumber.Backend, capacities.backends);
   const confBase = at;
@@ -112,21 +117,9 @@ function planLane(
     at = alignUp(at + bytes, 64);
     return base;
   };
-  const place = (number: TableNumber, rows: number): void => {
+  for (const [number, rows] of laneTables(capacities)) {
     tableBase[number] = take(rows * tables[number]!.rowBytes);
-  };
-  place(TableNumber.LaneHead, 1);
-  place(TableNumber.LaneCounter, 1);
-  place(TableNumber.PoolCounter, capacities.pools);
-  place(TableNumber.BackendCounter, capacities.backends);
-  place(TableNumber.CommandCounter, capacities.commands);
-  place(TableNumber.Histogram, capacities.pools + capacities.backends);
-  place(TableNumber.Session, capacities.sessions);
-  place(TableNumber.SessionInfo, capacities.sessions);
-  place(TableNumber.Link, capacities.links);
-  place(TableNumber.Request, capacities.requests);
-  place(TableNumber.Descriptor, DESCRIPTORS);
-  place(TableNumber.Receipt, RECEIPTS);
+  }
   const region = {
     operation: take(OPERATION_WORDS * 4),
     argument: take(ARGUMENT_WORDS * 4),
@@ -135,6 +128,32 @@ function planLane(
     arena: take(capacities.arenaBytes),
   };
   return { region, laneBytes: alignUp(at, PAGE) };
+}
+
+/** Tells plans apart: a version with another constant in this file cannot use the same object. */
+export function mapHash(plan: InstancePlan): number {
+  const { capacities: _, ...offsets } = plan;
+  return textHash(JSON.stringify(offsets));
+}
+
+/** A lane's tables with their rows, as they lie in its extent. */
+export function laneTables(capacities: Capacities): readonly (readonly [TableNumber, number])[] {
+  const { pools, backends, commands, sessions, links, requests } = capacities;
+  return [
+    [TableNumber.LaneHead, 1],
+    [TableNumber.LaneCounter, 1],
+    [TableNumber.PoolCounter, pools / 2],
+    [TableNumber.BackendCounter, backends / 2],
+    [TableNumber.CommandCounter, commands],
+    [TableNumber.Histogram, (pools + backends) / 2],
+    [TableNumber.Session, sessions],
+    [TableNumber.SessionInfo, sessions],
+    [TableNumber.Link, links],
+    [TableNumber.Request, requests],
+    [TableNumber.Listener, pools],
+    [TableNumber.Descriptor, DESCRIPTORS],
+    [TableNumber.Receipt, RECEIPTS],
+  ];
 }
 
 /** Room for one before-image of every row a turn may change. */
@@ -149,8 +168,4 @@ export function journalBytes(capacities: Capacities): number {
 
 function imageBytes(number: TableNumber): number {
   return tables[number]!.rowBytes + 8;
-}
-
-export function directoryRows(all: readonly Table[]): number {
-  return all.reduce((sum, each) => sum + each.columns.length, 0);
 }

@@ -5,43 +5,45 @@ export const enum TableNumber {
   Superblock = 0,
   Directory = 1,
   Lane = 2,
-  Pool = 3,
-  Backend = 4,
-  Node = 5,
-  Batch = 6,
-  LaneHead = 7,
-  Session = 8,
-  SessionInfo = 9,
-  Link = 10,
-  Request = 11,
-  Descriptor = 12,
-  Receipt = 13,
-  LaneCounter = 14,
-  PoolCounter = 15,
-  BackendCounter = 16,
-  CommandCounter = 17,
-  Histogram = 18,
-  Count = 19,
+  Worker = 3,
+  Pool = 4,
+  Backend = 5,
+  Node = 6,
+  Batch = 7,
+  LaneHead = 8,
+  Session = 9,
+  SessionInfo = 10,
+  Link = 11,
+  Request = 12,
+  Listener = 13,
+  Descriptor = 14,
+  Receipt = 15,
+  LaneCounter = 16,
+  PoolCounter = 17,
+  BackendCounter = 18,
+  CommandCounter = 19,
+  Histogram = 20,
+  Count = 21,
 }
 
-export const SCHEMA_HASH = -1638066965;
+export const SCHEMA_HASH = 624910839;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
   Magic = 0, // i32: 0x42544f4e, written last: a half-made object is not an instance
-  SchemaHash = 1, // i32: hash of this file's tables; attach compares it
-  MasterPid = 2, // i32: the process that may write instance tables
-  Lanes = 3, // i32: lane extents that exist
-  Pools = 4, // i32: rows of pool
-  Backends = 5, // i32: rows of backend
+  Format = 1, // i32: FORMAT of the program that made it
+  MasterPid = 2, // i32: the master that ejects and reloads: the one whose workers serve
+  Lanes = 3, // i32: lane extents that there is address space for
+  Pools = 4, // i32: rows of pool, both halves
+  Backends = 5, // i32: rows of backend, both halves
   Sessions = 6, // i32: rows of session per lane
   Links = 7, // i32: rows of link per lane
   Requests = 8, // i32: rows of request per lane
   Commands = 9, // i32: rows of command_counter per lane
   Nodes = 10, // i32: rows of node, at most
   Chunks = 11, // i32: rows of chunk, at most
-  RouteWords = 12, // i32: words of the route region
-  ConfBytes = 13, // i32: length of the resolved settings as JSON
+  RouteWords = 12, // i32: words of the route region, both halves
+  ConfBytes = 13, // i32: bytes of the conf region, both halves
   RouteGeneration = 14, // i32: bumped by the master after it wrote new routes; lanes follow at a turn's end
   ArenaBytes = 15, // i32: size of a lane's arena
   StartedAt = 8, // f64: wall clock at the instance's start, ms since 1970
@@ -51,44 +53,77 @@ export const enum Superblock {
   PoolBytesMax = 12, // f64: bytes that node and chunk batches may hold together (shm_max)
   PoolBytes = 13, // f64: bytes that batches hold now; changed by compare and swap by every lane
   BatchBase = 14, // f64: offset of batch row 0
+  Generation = 30, // i32: number of the configuration that lanes follow, or are about to
+  DirectoryA = 31, // i32: schema hash of the columns listed in the first half of directory, 0 = none
+  DirectoryB = 32, // i32: the same of the second half
+  MapHash = 33, // i32: of all offsets that follow from the capacities: versions that differ there do not mix
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
 }
 
-/** One row per column of every table: how another version finds its way. */
+/** Columns of every table, and migrations from columns of before: how another version finds its way. */
 export const enum Directory {
   Table = 0, // u8: name of the table
-  Column = 24, // u8: name of the column
+  Column = 24, // u8: name of the column; of a migration: the one that took over, empty = it was removed
   Type = 48, // u8: i32, f64, u64 or u8
   Scope = 56, // u8: instance or lane
   Offset = 18, // i32: bytes from the start of the row
   Count = 19, // i32: elements
   Stride = 20, // i32: bytes from row to row
-  RowWords = 24,
-  RowDoubles = 12,
-  RowBytes = 96,
+  WasCount = 21, // i32: migrations: elements of the column of before
+  Was = 88, // u8: migrations: name of the column of before; empty = this row lists a column
+  WasType = 112, // u8: migrations: its type
+  Factor = 15, // f64: migrations: column = was * factor + plus
+  Plus = 16, // f64: see factor; of a removed column: what a version that still has it finds
+  OneWay = 34, // i32: migrations: 1 = there is no way back
+  RowWords = 40,
+  RowDoubles = 20,
+  RowBytes = 160,
 }
 
-/** One row per lane: who runs it and how far it is. */
+/** One row per lane: who owns it and how far it is. */
 export const enum Lane {
-  Owner = 0, // i32: pid of the worker that owns the lane, 0 = nobody; written by that worker, cleared by the master
-  Epoch = 1, // i32: bumped at each change of owner
-  State = 2, // i32: LaneState
-  RouteGeneration = 3, // i32: the routes this lane uses; writer: the owner, at a turn's end
-  Turns = 4, // i32: turns sealed, wraps; the master sees by it that the worker lives
-  Sleeping = 5, // i32: 1 while the owner waits in epoll
-  Draining = 6, // i32: 1: graceful end asked for, set by the master
-  Restarts = 7, // i32: workers that died on this lane
-  Base = 4, // f64: offset of the lane's extent
-  HeartbeatUs = 5, // f64: monotonic time of the last turn
-  WorkerStartedAt = 6, // f64: wall clock, ms
+  Owner = 0, // i32: worker row * 4 + OwnerState, 0 = nobody; changed by compare and swap only
+  Claimant = 1, // i32: worker row that asks the owner to freeze, 0 = none; compare and swap
+  Keeper = 2, // i32: worker row whose keeper holds the descriptors of the rows; writer: the owner as it claims
+  Epoch = 3, // i32: bumped at each change of owner; writer: the new one
+  State = 4, // i32: LaneState
+  Generation = 5, // i32: number of the configuration that the lane's rows follow; writer: the owner
+  SchemaHash = 6, // i32: layout in which the owner keeps the lane's tables
+  RouteGeneration = 7, // i32: the routes this lane uses; writer: the owner, at a turn's end
+  Turns = 8, // i32: turns sealed, wraps; the master sees by it that the worker lives
+  Sleeping = 9, // i32: 1 while the owner waits in epoll
+  Draining = 10, // i32: 1: graceful end asked for, set by the master
+  Restarts = 11, // i32: workers that died on this lane
+  Takeovers = 12, // i32: changes of owner without a death
+  Base = 7, // f64: offset of the lane's extent
+  HeartbeatUs = 8, // f64: monotonic time of the last turn
+  FrozenUs = 9, // f64: monotonic time of the last freeze
+  PauseUs = 10, // f64: how long the last takeover kept the lane without an owner
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,
 }
 
-/** What a listen address serves. Written by the master before the lanes start. */
+/** One row per worker process, of whichever master. Row 0 is never used. */
+export const enum Worker {
+  State = 0, // i32: WorkerState; Free to Starting: compare and swap by the master that starts it, then the worker's own; Ended: the master
+  Order = 1, // i32: WorkerOrder, written by the master before he sends USR2
+  Pid = 2, // i32: the process; written by itself
+  KeeperPid = 3, // i32: its keeper, 0 = it has none
+  MasterPid = 4, // i32: who started it
+  Lane = 5, // i32: the lane it is for
+  Generation = 6, // i32: the configuration it runs with
+  Error = 7, // i32: errno of a take that failed; tells why state is Ready again
+  Version = 32, // u8: of its program
+  StartedAt = 7, // f64: wall clock, ms
+  RowWords = 32,
+  RowDoubles = 16,
+  RowBytes = 128,
+}
+
+/** What a listen address serves. Written by the master; row = half * pools / 2 + id. */
 export const enum Pool {
   Hash = 0, // i32: HashKind
   TagOpen = 1, // i32: first character of hash_tag, -1 = none
@@ -100,11 +135,11 @@ export const enum Pool {
   BulkMax = 7, // i32: bytes of one argument
   InlineMax = 8, // i32: bytes of an inline command, or of a line of a multibulk header
   InitialMode = 9, // i32: SessionMode bits of a new session (NeedsAuth when redis_auth is set)
-  FirstBackend = 10, // i32: row of the pool's first backend; the others follow
-  Backends = 11, // i32: how many
-  RouteBase = 12, // i32: first word of this pool's two route generations in the route region
-  RouteWords = 13, // i32: words of one generation
-  Keepalive = 14, // i32: 1: links are probed when idle (tcpkeepalive)
+  Backends = 10, // i32: how many servers are configured
+  RouteBase = 11, // i32: first word of this pool's two route generations in the route region
+  RouteWords = 12, // i32: words of one generation
+  Keepalive = 13, // i32: 1: links are probed when idle (tcpkeepalive)
+  Retired = 14, // i32: 1: no longer configured; its sessions end as soon as they have nothing under way
   OutputLimit = 8, // f64: bytes queued to one client before it is closed
   LinkQueueLimit = 9, // f64: bytes queued to one link before its clients are no longer read
   RowWords = 64,
@@ -112,10 +147,10 @@ export const enum Pool {
   RowBytes = 256,
 }
 
-/** One Redis server. Written by the master. */
+/** One Redis server. Written by the master; row = half * backends / 2 + id. */
 export const enum Backend {
-  Pool = 0, // i32: row of its pool
-  Index = 1, // i32: position in the pool, sorted by name
+  Pool = 0, // i32: id of its pool
+  Index = 1, // i32: position in the pool, sorted by name; -1 = retired
   Weight = 2, // i32: 1 and up
   Live = 3, // i32: 0 while ejected
   Ejections = 4, // i32: times ejected
@@ -151,24 +186,26 @@ export const enum Batch {
 export const enum LaneHead {
   JournalUsed = 0, // i32: THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
   Turn = 1, // i32: number of the open turn; rows carry the turn that last imaged them
-  Descriptors = 2, // i32: descriptors of this turn; writer: C++
-  Decided = 3, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
-  Applied = 4, // i32: descriptors C++ has applied
-  Operations = 5, // i32: words used in operation; writer: TypeScript
-  ArenaUsed = 6, // i32: bytes used in the arena
-  Receipts = 7, // i32: receipts of this turn
-  Leave = 8, // i32: 1: return to libuv; writer: C++
-  SessionTop = 9, // i32: rows ever used (high-water mark)
-  LinkTop = 10, // i32: rows ever used
-  RequestTop = 11, // i32: rows ever used
-  SessionsOpen = 12, // i32: sessions now
-  RequestsOpen = 13, // i32: request rows in use
-  Arguments = 14, // i32: words used in argument; writer: C++
-  LinksOpen = 15, // i32: links now
-  NodesUsed = 16, // i32: nodes the lane holds
-  ChunksUsed = 17, // i32: chunks the lane holds
-  NextClientId = 9, // f64: CLIENT ID of the next session
-  NowUs = 10, // f64: CLOCK_MONOTONIC at the turn's start, µs
+  Undone = 2, // i32: the turn that a dead owner left open, until what it had received is kept, 0 = none
+  Descriptors = 3, // i32: descriptors of this turn; writer: C++
+  Decided = 4, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
+  Applied = 5, // i32: descriptors C++ has applied
+  Operations = 6, // i32: words used in operation; writer: TypeScript
+  ArenaUsed = 7, // i32: bytes used in the arena
+  Receipts = 8, // i32: receipts of this turn
+  Leave = 9, // i32: 1: return to libuv; writer: C++
+  SessionTop = 10, // i32: rows ever used (high-water mark)
+  LinkTop = 11, // i32: rows ever used
+  RequestTop = 12, // i32: rows ever used
+  SessionsOpen = 13, // i32: sessions now
+  RequestsOpen = 14, // i32: request rows in use
+  Arguments = 15, // i32: words used in argument; writer: C++
+  LinksOpen = 16, // i32: links now
+  NodesUsed = 17, // i32: nodes the lane holds
+  ChunksUsed = 18, // i32: chunks the lane holds
+  NextClientId = 10, // f64: CLIENT ID of the next session
+  NowUs = 11, // f64: lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
+  OwnerlessUs = 12, // f64: how long nobody owned the lane, all times together
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -180,7 +217,7 @@ export const enum Session {
   State = 1, // i32: SessionState
   Generation = 2, // i32: bumped when the row is reused
   Fd = 3, // i32: descriptor, lane range
-  Pool = 4, // i32: row of its pool
+  Pool = 4, // i32: id of its pool
   Listener = 5, // i32: row of the listener that accepted it
   Mode = 6, // i32: SessionMode bits: what TypeScript must look at before a plain request may pass
   Flags = 7, // i32: SessionFlag bits
@@ -206,8 +243,8 @@ export const enum Session {
   Rx = 112, // u64: bytes received (kernel-journalled)
   Tx = 120, // u64: bytes sent (kernel-journalled)
   Cookie = 128, // u64: SO_COOKIE of the socket
-  OpenedUs = 17, // f64: monotonic
-  ActiveUs = 18, // f64: monotonic time of the last request
+  OpenedUs = 17, // f64: lane time
+  ActiveUs = 18, // f64: lane time of the last request
   ClientId = 19, // f64: CLIENT ID, unique per instance
   LastCommand = 40, // i32: id in the command table, -1 = none
   RowWords = 48,
@@ -239,40 +276,48 @@ export const enum Link {
   State = 1, // i32: LinkState
   Generation = 2, // i32: bumped at each connect
   Fd = 3, // i32: descriptor, lane range
-  Pool = 4, // i32: row of its pool
-  Backend = 5, // i32: row of its backend
+  Pool = 4, // i32: id of its pool
+  Backend = 5, // i32: id of its backend
   Protocol = 6, // i32: 2 or 3
-  Flags = 7, // i32: LinkFlag bits
-  RequestHead = 8, // i32: oldest request whose reply is owed
-  RequestTail = 9, // i32: youngest request
-  Requests = 10, // i32: requests in the list
-  InHead = 11, // i32: first node, 0 = empty
-  InTail = 12, // i32: last node
-  InStart = 13, // i32: first unread byte in the head node
-  InEnd = 14, // i32: bytes used in the tail node
-  InBytes = 15, // i32: bytes in the chain
-  ScanPhase = 16, // i32: large replies: where the push scanner stands (native/push-scanner.h)
-  ScanNumber = 17, // i32: large replies: number being read, or bytes still to skip
-  ScanLeft = 18, // i32: large replies: elements still to come
-  Streaming = 19, // i32: 1 while a reply is passed on in pieces, 2 while a push message is swallowed
-  OutHead = 20, // i32: first node, 0 = empty
-  OutTail = 21, // i32: last node
-  OutStart = 22, // i32: first unread byte in the head node
-  OutEnd = 23, // i32: bytes used in the tail node
-  OutBytes = 24, // i32: bytes in the chain
-  Stalled = 25, // i32: 1 while sessions wait for this link's queue to shrink
-  Replies = 26, // i32: replies to requests on this connection, wraps
-  Counted = 27, // i32: 1 while backend_counter.connections counts it
-  QueuedTotal = 112, // u64: stream offset after the last queued byte
-  Rx = 120, // u64: bytes received on this connection (kernel-journalled)
-  Tx = 128, // u64: stream offset after the last sent byte (kernel-journalled)
-  TxBase = 136, // u64: bytes of the handshake, which went before stream offset 0
-  Cookie = 144, // u64: SO_COOKIE of the socket
-  ConnectedUs = 19, // f64: monotonic
-  ReceivedUs = 20, // f64: monotonic time of the last byte
-  RowWords = 64,
-  RowDoubles = 32,
-  RowBytes = 256,
+  Place = 7, // i32: which of server_connections, from 0
+  Flags = 8, // i32: LinkFlag bits
+  RequestHead = 9, // i32: oldest request whose reply is owed
+  RequestTail = 10, // i32: youngest request
+  Requests = 11, // i32: requests in the list
+  InHead = 12, // i32: first node, 0 = empty
+  InTail = 13, // i32: last node
+  InStart = 14, // i32: first unread byte in the head node
+  InEnd = 15, // i32: bytes used in the tail node
+  InBytes = 16, // i32: bytes in the chain
+  ScanPhase = 17, // i32: large replies: where the push scanner stands (native/push-scanner.h)
+  ScanNumber = 18, // i32: large replies: number being read, or bytes still to skip
+  ScanLeft = 19, // i32: large replies: elements still to come
+  Streaming = 20, // i32: 1 while a reply is passed on in pieces, 2 while a push message is swallowed
+  OutHead = 21, // i32: first node, 0 = empty
+  OutTail = 22, // i32: last node
+  OutStart = 23, // i32: first unread byte in the head node
+  OutEnd = 24, // i32: bytes used in the tail node
+  OutBytes = 25, // i32: bytes in the chain
+  Stalled = 26, // i32: 1 while sessions wait for this link's queue to shrink
+  Replies = 27, // i32: replies to requests on this connection, wraps
+  Counted = 28, // i32: 1 while backend_counter.connections counts it
+  QueuedTotal = 120, // u64: stream offset after the last queued byte
+  Rx = 128, // u64: bytes received on this connection (kernel-journalled)
+  Tx = 136, // u64: stream offset after the last sent byte (kernel-journalled)
+  TxBase = 144, // u64: bytes of the handshake, which went before stream offset 0
+  Cookie = 152, // u64: SO_COOKIE of the socket
+  ConnectedUs = 20, // f64: lane time
+  ReceivedUs = 21, // f64: lane time of the last byte
+  DeadlineUs = 22, // f64: lane time by which it must be up, 0 = nothing is awaited
+  RetryUs = 23, // f64: lane time of the next connect, 0 = at once; until then requests fail
+  Failures = 48, // i32: connects in a row that failed
+  RepliesDue = 49, // i32: replies to the handshake that are still to come
+  Reason = 50, // i32: why it was lost last: errno, 0 = closed by the server, -1 = see reason_text
+  ReasonBytes = 51, // i32: length of reason_text
+  ReasonText = 208, // u8: what the server or the resolver said
+  RowWords = 80,
+  RowDoubles = 40,
+  RowBytes = 320,
 }
 
 /** One request: who asked, where it went, what is owed. */
@@ -289,7 +334,7 @@ export const enum Request {
   NearBytes = 9, // i32: length of a reply held in the arena or inline, 0 = it is in the held chain
   Parent = 10, // i32: split: the whole of which this is a part
   FirstPart = 11, // i32: split parent: newest part; parts are strung by session_next
-  ArrivedUs = 6, // f64: monotonic; the deadline counts from here
+  ArrivedUs = 6, // f64: lane time; the deadline counts from here
   LinkEnd = 56, // u64: stream offset of the link after the request's last byte
   HeldHead = 16, // i32: first node, 0 = empty
   HeldTail = 17, // i32: last node
@@ -307,6 +352,19 @@ export const enum Request {
   RowBytes = 128,
 }
 
+/** One listening socket of the lane. epoll id = row number + 2^29; row = id of its address. */
+export const enum Listener {
+  Imaged = 0, // i32: unused: listeners change between turns only
+  State = 1, // i32: ListenerState
+  Fd = 2, // i32: descriptor, lane range behind the links
+  Pool = 3, // i32: id of the pool that it serves
+  IsUnix = 4, // i32: 1: a unix socket
+  Cookie = 24, // u64: SO_COOKIE of the socket that the lane's epoll watches
+  RowWords = 16,
+  RowDoubles = 8,
+  RowBytes = 64,
+}
+
 /** What C++ tells TypeScript: one per framed request or event. */
 export const enum Descriptor {
   Kind = 0, // i32: DescriptorKind
@@ -318,7 +376,7 @@ export const enum Descriptor {
   Offset = 6, // i32: arena offset of the request's bytes; chained requests: -1, they are in the session's in chain
   Bytes = 7, // i32: length of the request
   Arguments = 8, // i32: first word in argument when the command needs its arguments, else -1
-  Pool = 9, // i32: row of the session's pool
+  Pool = 9, // i32: id of the session's pool
   Receipt = 10, // i32: the receipt this came from
   Start = 11, // i32: where the request begins within that receipt (inline requests are rewritten elsewhere)
   RowWords = 12,
@@ -415,7 +473,7 @@ export const enum CommandCounter {
   RowBytes = 24,
 }
 
-/** Latency, arrival to delivery: rows 0.. pools, then backends. */
+/** Latency, arrival to delivery: pools by id, behind them backends by id. */
 export const enum Histogram {
   Bucket = 0, // f64: requests whose latency fell in the bucket
   RowWords = 448,

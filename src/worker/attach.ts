@@ -1,4 +1,5 @@
 /** Hands a lane's place in shared memory over to C++. */
+import type { WorkerOrder } from '../base/worker-order.js';
 import { native } from '../native/binding.js';
 import { ARGUMENT_WORDS, DESCRIPTORS, RECEIPTS, journalBytes } from '../shm/plan.js';
 import type { Segment } from '../shm/segment.js';
@@ -7,17 +8,18 @@ import { TableNumber } from '../tables/columns.gen.js';
 /** Tables up to here are the instance's; the others lie in the lane's extent. */
 const FIRST_LANE_TABLE = TableNumber.LaneHead;
 
-export function attachLane(segment: Segment, lane: number, fdBase: number): void {
+export function attachLane(segment: Segment, order: WorkerOrder): void {
   const { plan } = segment;
   const { capacities, region } = plan;
-  const firstPeer = lane < capacities.lanes / 2 ? 0 : capacities.lanes / 2;
-  const laneBase = segment.laneBase(lane);
+  const laneBase = segment.laneBase(order.lane);
   const tableBases = Float64Array.from(plan.tableBase, (base, number) =>
     number >= FIRST_LANE_TABLE ? laneBase + base : base,
   );
   native.laneAttach({
-    lane,
+    lane: order.lane,
+    worker: order.worker,
     laneBase,
+    laneBytes: plan.laneBytes,
     tableBases,
     regions: Float64Array.of(
       laneBase + region.operation,
@@ -33,24 +35,28 @@ export function attachLane(segment: Segment, lane: number, fdBase: number): void
       DESCRIPTORS,
       RECEIPTS,
       capacities.arenaBytes,
-      capacities.pools,
-      capacities.backends,
+      capacities.pools / 2,
+      capacities.backends / 2,
       capacities.commands,
       ARGUMENT_WORDS,
       journalBytes(capacities),
+      capacities.pools,
     ),
-    peerCounters: peerCounters(segment, firstPeer),
-    firstPeer,
-    fdBase,
+    half: order.generation & 1,
+    peerCounters: peerCounters(segment),
+    fdBase: order.fdBase,
+    epollFd: order.epollFd,
+    bellFd: order.laneBellFd,
+    keeperFd: order.keeperFd,
+    claimFd: order.claimFd,
   });
 }
 
-/** The pool counters of all lanes that can run beside this one: client_connections counts them all. */
-function peerCounters(segment: Segment, first: number): Float64Array {
+/** The pool counters of all lanes: client_connections counts them all. */
+function peerCounters(segment: Segment): Float64Array {
   const { plan } = segment;
-  const half = plan.capacities.lanes / 2;
   return Float64Array.from(
-    { length: half },
-    (_, i) => segment.laneBase(first + i) + plan.tableBase[TableNumber.PoolCounter]!,
+    { length: plan.capacities.lanes },
+    (_, lane) => segment.laneBase(lane) + plan.tableBase[TableNumber.PoolCounter]!,
   );
 }

@@ -1,5 +1,6 @@
 /**
- * A worker process: takes the lane its master names, runs it until it is told to end.
+ * A worker process: makes itself ready, takes the lane its master names when he says so, runs it
+ * until another worker takes it over or it is told to end.
  *
  * The first statement must be the handlers of signals: a terminal sends INT and HUP to the whole
  * process group, and an unhandled USR1 would open Node's inspector. The master alone acts on them.
@@ -20,6 +21,9 @@ const worker = new Worker(JSON.parse(order));
 process.on('SIGTERM', () => worker.stopFast());
 process.on('SIGQUIT', () => worker.stopGracefully());
 process.on('SIGUSR1', () => worker.reopenLog());
-worker.start();
+process.on('SIGUSR2', () => worker.obey());
+worker.getReady();
+// A frozen worker has no timer, and must not end for it.
+setInterval(() => {}, 2 ** 31 - 1);
 
 export {};

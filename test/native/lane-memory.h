@@ -62,6 +62,8 @@ class LaneMemory {
     store.chunks.attach(baton::kUnitClassChunk, chunkBatches(), chunk_batches_, chunk_base_,
                         baton::kChunkBytes, lane, &superblock());
     auto* nodes = baton::segment.at<baton::Node>(node_base_);
+    store.nodes.adopt();
+    store.chunks.adopt();
     store.attach(nodes, baton::segment.at<uint8_t>(chunk_base_));
   }
 

@@ -90,7 +90,7 @@ t.test('a request larger than the pool: refused, and only this client suffers', 
 const FULL = /EMFILE|open files|max_openfiles|descriptor|max number of clients/i;
 
 t.test('no descriptors left: the connected are served, others wait, nothing spins', async (t) => {
-  const baton = await Baton.start(t, { servers: [redis], global: { max_openfiles: 1100 } });
+  const baton = await Baton.start(t, { servers: [redis], global: { max_openfiles: 1150 } });
   const [worker] = baton.workers();
   const clients = await Promise.all(Array.from({ length: 150 }, () => baton.client()));
   const answered = new Set<Client>();

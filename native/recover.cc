@@ -1,0 +1,327 @@
+// What a new owner does before its first turn: what died with the owner before is repaired, then
+// private lists are made from rows.
+//
+//   given by a living owner:   rows ─────────────────────────────────────────► lists
+//   inherited from a dead one: undo the open turn ─ repair rows from the kernel's counters
+//                              ─ rebuild what follows from rows ─ COMMIT ────► lists
+//                              bytes that turn had received wait in the in chains, to be framed
+//
+// The kernel counted what the dead owner received and sent, whether or not it lived to note it.
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "lane.h"
+#include "reach.h"
+
+namespace baton {
+
+namespace {
+
+enum TcpState { kFinWait1 = 4, kFinWait2, kTimeWait, kClose, kCloseWait, kLastAck, kClosing = 11 };
+
+struct KernelCounts {
+  uint64_t received;  // bytes taken out of the socket
+  uint64_t sent;      // bytes put into it; an active connect counts one for its SYN
+};
+
+constexpr uint64_t kSynBytes = 1;  // what the kernel counts as sent for an active connect
+
+// False for a socket that has no such counters.
+bool countsOf(int fd, KernelCounts* counts) {
+  tcp_info before, after;
+  int unread = 0, unacked = 0;
+  do {
+    socklen_t length = sizeof before;
+    before = {};
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &before, &length) != 0) return false;
+    if (ioctl(fd, SIOCOUTQ, &unacked) != 0 || ioctl(fd, SIOCINQ, &unread) != 0) return false;
+    length = sizeof after;
+    after = {};
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &after, &length) != 0) return false;
+  } while (before.tcpi_bytes_acked != after.tcpi_bytes_acked ||
+           before.tcpi_bytes_received != after.tcpi_bytes_received);
+  const int state = after.tcpi_state;
+  const bool peer_ended = state == kCloseWait || state == kLastAck || state == kClosing;
+  counts->received =
+      after.tcpi_bytes_received - static_cast<uint64_t>(unread) - (peer_ended ? 1 : 0);
+  counts->sent = after.tcpi_bytes_acked + static_cast<uint64_t>(unacked);
+  return true;
+}
+
+}  // namespace
+
+void Lane::begin() {
+  session_dirty_.assign(static_cast<size_t>(sizes.sessions), 0);
+  session_again_.assign(static_cast<size_t>(sizes.sessions), 0);
+  session_read_.assign(static_cast<size_t>(sizes.sessions), 0);
+  link_dirty_.assign(static_cast<size_t>(sizes.links), 0);
+  stalled_.assign(static_cast<size_t>(sizes.links), {});
+  for (auto* list :
+       {&free_sessions_, &free_requests_, &freed_requests_, &dirty_sessions_, &dirty_links_,
+        &closing_, &closed_, &again_, &starved_, &near_, &unread_links_, &lost_links_})
+    list->clear();
+  starved_since_us_ = 0;
+  reserved_rows_ = 0;
+  if (inherited_)
+    repair();
+  else
+    head->descriptors = head->receipts = head->arena_used = head->arguments = 0;
+  head->decided = head->applied = head->operations = 0;
+  chains.nodes.adopt();
+  chains.chunks.adopt();
+  resumeTime();
+  listSessions();
+  listLinks();
+  for (int32_t i = 1; i < head->request_top; ++i) {
+    if (requests[i].state == kRequestStateFree) free_requests_.push_back(i);
+  }
+  closeStale();
+  forgetHeld();
+  row->pause_us = inherited_ ? 0 : monotonicUs() - row->frozen_us;
+  if (!inherited_) ++row->takeovers;
+  inherited_ = false;
+}
+
+// A lane that nobody owned: nothing in it is worth keeping but what it has counted.
+void Lane::wipe() {
+  chains.nodes.releaseAll();
+  chains.chunks.releaseAll();
+  const auto clear = [](auto* rows, int32_t count) {
+    memset(static_cast<void*>(rows), 0, sizeof *rows * static_cast<size_t>(count));
+  };
+  clear(sessions, head->session_top);
+  clear(infos, head->session_top);
+  clear(links, sizes.links);
+  clear(requests, head->request_top);
+  clear(listeners, sizes.listeners);
+  clear(head, 1);
+  for (int32_t i = 0; i < sizes.pools; ++i) pool_counters[i].client_connections = 0;
+  for (int32_t i = 0; i < sizes.backends; ++i) {
+    BackendCounter& counted = backend_counters[i];
+    counted.connections = counted.in_queue = counted.in_queue_bytes = 0;
+  }
+  head->turn = 1;
+  head->session_top = head->link_top = head->request_top = 1;  // row 0 means none
+  head->now_us = row->frozen_us = monotonicUs();
+}
+
+// --- after a death
+
+// A turn of its own, which may itself be cut short by a death and is then begun again: undo what is
+// open, note what the kernel knows better, commit. Nothing is received or sent meanwhile.
+void Lane::repair() {
+  undoTurn();
+  chains.nodes.adopt();
+  chains.chunks.adopt();
+  recount();
+  head->descriptors = 0;
+  const int32_t received = head->receipts;
+  for (int32_t i = 0; i < received; ++i) {
+    if (receipts[i].turn == head->undone) keepReceived(receipts[i]);
+  }
+  for (int32_t i = 1; i < head->session_top; ++i) {
+    if (sessions[i].state != kSessionStateFree) repairSession(i);
+  }
+  for (int32_t i = 1; i < head->link_top; ++i) {
+    if (links[i].state != kLinkStateFree) repairLink(i);
+  }
+  journal.keepWord(head->undone);
+  head->undone = 0;
+  journal.commit();
+  chains.nodes.settle();
+  chains.chunks.settle();
+  recount();
+  head->receipts = head->arena_used = head->arguments = 0;
+}
+
+// The open turn never happened. `undone` names it for as long as its receipts are needed, for the
+// number of the open turn goes on.
+void Lane::undoTurn() {
+  if (head->undone == 0) head->undone = head->turn;
+  storeBarrier();
+  journal.rollBack();
+}
+
+// Bytes that the undone turn had received go to the in chain, as if a limit had kept them from
+// being framed. How many there are the kernel knows, whether or not the owner lived to note it.
+void Lane::keepReceived(const Receipt& receipt) {
+  const bool is_link = receipt.row >= kLinkId;
+  const int32_t number = is_link ? receipt.row - kLinkId : receipt.row;
+  const uint64_t known = is_link ? links[number].rx : sessions[number].rx;
+  KernelCounts counts;
+  int64_t got = receipt.got;
+  if (countsOf(is_link ? linkFd(number) : sessionFd(number), &counts))
+    got = static_cast<int64_t>(counts.received - known);
+  if (got <= 0 || got > receipt.room) return;
+  const uint8_t* bytes = region.arena + receipt.offset + receipt.kept;
+  const auto count = static_cast<int32_t>(got);
+  if (!is_link) return keepReceived(sessions[number], bytes, count);
+  Link& link = journal.touch(links[number]);
+  link.rx += static_cast<uint64_t>(count);
+  if (!chains.append(inOf(link), bytes, count)) lost_links_.push_back(number);
+}
+
+void Lane::keepReceived(Session& session, const uint8_t* bytes, int32_t count) {
+  if (session.state != kSessionStateOpen) return;
+  journal.touch(session).rx += static_cast<uint64_t>(count);
+  if ((session.flags & kSessionFlagScanning) != 0) {
+    PushState& state = scanOf(session);
+    const int32_t taken =
+        pushBytes(&state, bytes, count, PushMode::Request, pools[session.pool].bulk_max);
+    if (taken < 0) return closeSession(numberOf(session), kCloseReasonProtocol);
+    if (state.left == 0) {
+      session.flags &= ~kSessionFlagScanning;
+      session.whole_bytes = session.in_bytes + taken;
+    }
+  }
+  session.flags |= kSessionFlagBacklog;
+  if (!chains.append(inOf(session), bytes, count))
+    closeSession(numberOf(session), kCloseReasonNoMemory);
+}
+
+// What was sent leaves the queue; interest is registered anew; who has lost his descriptor goes.
+void Lane::repairSession(int32_t number) {
+  Session& session = sessions[number];
+  if (session.state == kSessionStateClosing) return;
+  if (held_[static_cast<size_t>(number)] != session.cookie)
+    return closeSession(number, kCloseReasonClientError);
+  interest(session.fd, number, EPOLLIN, true);
+  sessionInterest(number);
+  KernelCounts counts;
+  if (session.out_bytes == 0 || !countsOf(session.fd, &counts)) return;
+  const auto sent = static_cast<int64_t>(counts.sent - session.tx);
+  if (sent < 0 || sent > session.out_bytes) return closeSession(number, kCloseReasonClientError);
+  if (sent == 0) return;
+  journal.touch(session).tx += static_cast<uint64_t>(sent);
+  chains.consume(outOf(session), static_cast<int32_t>(sent));
+}
+
+void Lane::repairLink(int32_t number) {
+  Link& link = links[number];
+  if (link.fd < 0) return;
+  const bool is_here = held_[static_cast<size_t>(sizes.sessions + number)] == link.cookie;
+  if (link.state != kLinkStateUp) return dropConnect(number, is_here);
+  if (!is_here) return lost_links_.push_back(number);
+  const bool writes = (link.flags & kLinkFlagWantWrite) != 0;
+  const uint32_t events = static_cast<uint32_t>(EPOLLIN) | (writes ? EPOLLOUT : 0u);
+  interest(link.fd, number + kLinkId, events, true);
+  interest(link.fd, number + kLinkId, events, false);
+  KernelCounts counts;
+  if (link.out_bytes == 0 || !countsOf(link.fd, &counts)) return;
+  const auto sent = static_cast<int64_t>(counts.sent - kSynBytes - link.tx_base - link.tx);
+  if (sent < 0 || sent > link.out_bytes) return lost_links_.push_back(number);
+  if (sent == 0) return;
+  journal.touch(link).tx += static_cast<uint64_t>(sent);
+  chains.consume(outOf(link), static_cast<int32_t>(sent));
+}
+
+// A connection that has carried no request yet: another connect costs nobody anything.
+void Lane::dropConnect(int32_t number, bool is_here) {
+  Link& link = journal.touch(links[number]);
+  link.state = kLinkStateDown;
+  chains.clear(inOf(link));
+  if (is_here) {
+    interest(link.fd, number + kLinkId, 0, false);
+    shutdown(link.fd, SHUT_RDWR);
+    close(link.fd);
+  }
+  link.fd = -1;
+  link.counted = 0;
+}
+
+// What can be counted is counted anew, and what no row leads to becomes free.
+void Lane::recount() {
+  const Reach reach(*this);
+  for (int32_t i = 1; i < head->request_top; ++i) {
+    if (!reach.requests[static_cast<size_t>(i)])
+      memset(static_cast<void*>(&requests[i]), 0, sizeof(Request));
+  }
+  head->requests_open = reach.request_count;
+  chains.nodes.rebuild(reach.nodes);
+  chains.chunks.rebuild(reach.chunks);
+  for (int32_t i = 0; i < sizes.pools; ++i) pool_counters[i].client_connections = 0;
+  for (int32_t i = 0; i < sizes.backends; ++i) {
+    BackendCounter& counted = backend_counters[i];
+    counted.connections = counted.in_queue = counted.in_queue_bytes = 0;
+  }
+  head->sessions_open = head->links_open = 0;
+  for (int32_t i = 1; i < head->session_top; ++i) {
+    if (sessions[i].state == kSessionStateFree) continue;
+    ++head->sessions_open;
+    pool_counters[sessions[i].pool].client_connections += 1;
+  }
+  for (int32_t i = 1; i < head->link_top; ++i) {
+    const Link& link = links[i];
+    if (link.state == kLinkStateFree) continue;
+    BackendCounter& counted = backend_counters[link.backend];
+    counted.connections += link.counted;
+    counted.in_queue += link.requests;
+    counted.in_queue_bytes += link.out_bytes;
+    if (link.fd >= 0) ++head->links_open;
+  }
+}
+
+// --- always
+
+// Sessions that something kept from being framed are looked at again: the new owner may have other
+// links and other limits.
+void Lane::listSessions() {
+  closing_.clear();
+  for (int32_t i = 1; i < head->session_top; ++i) {
+    Session& session = sessions[i];
+    if (session.state == kSessionStateFree) {
+      free_sessions_.push_back(i);
+      continue;
+    }
+    if (session.state == kSessionStateClosing) {
+      closing_.push_back(i);
+      continue;
+    }
+    if (session.stalled_on != 0) journal.touch(session).stalled_on = 0;
+    if ((session.flags & kSessionFlagBacklog) != 0) resume(i);
+    const bool waits = (session.flags & kSessionFlagWantWrite) != 0;
+    const bool ends = session.state == kSessionStateFinishing;
+    if ((session.out_bytes > 0 && !waits) || ends) dirtySession(i);
+  }
+}
+
+void Lane::listLinks() {
+  for (int32_t i = 1; i < head->link_top; ++i) {
+    Link& link = links[i];
+    if (link.stalled != 0) journal.touch(link).stalled = 0;
+    if (link.state != kLinkStateUp) continue;
+    if (link.in_bytes > 0) unread_links_.push_back(i);
+    if (link.out_bytes > 0 && (link.flags & kLinkFlagWantWrite) == 0) dirtyLink(i);
+  }
+}
+
+// Descriptors of connections that have ended since they were fetched.
+void Lane::closeStale() {
+  for (size_t i = 1; i < held_.size(); ++i) {
+    if (held_[i] == 0) continue;
+    const auto number = static_cast<int32_t>(i);
+    const bool is_link = number >= sizes.sessions;
+    const Link* link = is_link ? &links[number - sizes.sessions] : nullptr;
+    const bool is_row =
+        is_link ? link->state != kLinkStateFree && link->fd >= 0 && link->cookie == held_[i]
+                : sessions[i].state != kSessionStateFree && sessions[i].cookie == held_[i];
+    if (!is_row) close(fd_base + number);
+  }
+}
+
+// In the first turn, which sockets alone would not cause.
+void Lane::redo() {
+  for (const int32_t number : unread_links_) readLink(number, Source::Chain);
+  unread_links_.clear();
+  for (const int32_t number : lost_links_) linkBroken(links[number], ECONNRESET);
+  lost_links_.clear();
+}
+
+}  // namespace baton

@@ -1,0 +1,203 @@
+// How a lane changes hands. One path for reload, upgrade, roll back and crash.
+//
+//   old owner A                 lane row                          claimant B
+//   serves                      owner = A Serving                 fetch(): copies of descriptors,
+//                                                                 again until few are missing
+//                               claimant = B  ◄────────────────── claim(): asks, rings the doorbell
+//   yield() at a turn's end ──► owner = A Frozen ───────────────► fetches the last ones
+//   returns true ◄───────────── owner = B Serving ◄────────────── compare and swap: it is B's
+//
+// Nobody waits for ever: if B does not come within kFreezeMs, A swaps back and goes on; if A does
+// not freeze in time, B withdraws. The swap of one word decides, so there is never a second owner.
+// Where A is dead, B need not ask. What B does with the rows then: recover.cc.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "fd-pass.h"
+#include "futex.h"
+#include "lane.h"
+
+namespace baton {
+
+namespace {
+
+constexpr double kFreezeMs = 50;
+constexpr int kLookMs = 5;  // how often a waiting claimant looks whether the owner has died
+constexpr int kFetchMs = 1000;
+
+int32_t load(const int32_t& word) { return __atomic_load_n(&word, __ATOMIC_ACQUIRE); }
+
+bool swap(int32_t& word, int32_t from, int32_t to) {
+  return __atomic_compare_exchange_n(&word, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+int32_t ownerWord(int32_t worker, OwnerState_ state) { return worker * 4 + state; }
+int32_t workerOf(int32_t owner) { return owner / 4; }
+bool isFrozen(int32_t owner) { return owner % 4 == kOwnerStateFrozen; }
+
+void ring(int bell) {
+  if (bell >= 0) eventfd_write(bell, 1);
+}
+
+}  // namespace
+
+// --- the owner
+
+// At a turn's end: gives the lane to whoever asks for it. False: nobody came, the lane is still
+// ours.
+bool Lane::yield() {
+  seal();  // what sending has changed
+  head->now_us = time();
+  row->frozen_us = monotonicUs();
+  const int32_t mine = ownerWord(worker, kOwnerStateServing);
+  const int32_t frozen = ownerWord(worker, kOwnerStateFrozen);
+  if (!swap(row->owner, mine, frozen)) return true;
+  futexWake(&row->owner);
+  const double until = row->frozen_us + kFreezeMs * 1000;
+  while (load(row->owner) == frozen && monotonicUs() < until)
+    futexWait(&row->owner, frozen, kLookMs);
+  const int32_t asked = load(row->claimant);
+  if (!swap(row->owner, frozen, mine)) return true;
+  if (asked != 0) swap(row->claimant, asked, 0);
+  resumeTime();
+  return false;
+}
+
+// Time without an owner is taken out of the lane's.
+void Lane::resumeTime() { head->ownerless_us = monotonicUs() - head->now_us; }
+
+// A clean end: nobody owns the lane, nobody has anything in it.
+void Lane::leave() {
+  chains.nodes.releaseAll();
+  chains.chunks.releaseAll();
+  swap(row->owner, ownerWord(worker, kOwnerStateServing), 0);
+  futexWake(&row->owner);
+}
+
+// --- the claimant
+
+uint64_t Lane::cookieAt(int32_t number) const {
+  uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  if (getsockopt(number, SOL_SOCKET, SO_COOKIE, &cookie, &length) != 0) return 0;
+  return cookie;
+}
+
+// What this process holds is known by itself only as long as it does not own the lane.
+void Lane::forgetHeld() { held_.clear(); }
+
+void Lane::learnHeld() {
+  if (!held_.empty()) return;
+  held_.assign(static_cast<size_t>(sizes.sessions + sizes.links), 0);
+  for (size_t i = 1; i < held_.size(); ++i) held_[i] = cookieAt(fd_base + static_cast<int32_t>(i));
+}
+
+// Descriptors of rows that are open, and not here yet.
+void Lane::wanted(std::vector<int32_t>* numbers) const {
+  numbers->clear();
+  for (int32_t i = 1; i < head->session_top; ++i) {
+    const Session& session = sessions[i];
+    if (session.state == kSessionStateFree || session.fd < 0) continue;
+    if (held_[static_cast<size_t>(i)] != session.cookie) numbers->push_back(sessionFd(i));
+  }
+  for (int32_t i = 1; i < head->link_top; ++i) {
+    const Link& link = links[i];
+    if (link.state == kLinkStateFree || link.fd < 0) continue;
+    if (held_[static_cast<size_t>(sizes.sessions + i)] != link.cookie)
+      numbers->push_back(linkFd(i));
+  }
+}
+
+// One round: asks the keeper for what is missing. Returns how many are still missing, or -errno.
+// Rows change meanwhile if the owner serves: what they say is proved by the socket's cookie.
+int32_t Lane::fetch() {
+  if (load(row->owner) == 0) return 0;
+  learnHeld();
+  std::vector<int32_t> numbers;
+  wanted(&numbers);
+  if (numbers.empty()) return 0;
+  const auto take = [](void* context, int32_t number, int fd) {
+    auto& lane = *static_cast<Lane*>(context);
+    const uint64_t cookie = lane.cookieAt(fd);
+    if (dup3(fd, number, O_CLOEXEC) >= 0)
+      lane.held_[static_cast<size_t>(number - lane.fd_base)] = cookie;
+    close(fd);
+  };
+  constexpr int32_t kBatch = 253;
+  for (size_t at = 0; at < numbers.size(); at += kBatch) {
+    const auto count = static_cast<int32_t>(std::min<size_t>(kBatch, numbers.size() - at));
+    const int got = fetchDescriptors(claim_fd, numbers.data() + at, count, kFetchMs, take, this);
+    if (got < 0) return got;
+  }
+  wanted(&numbers);
+  return static_cast<int32_t>(numbers.size());
+}
+
+// Whether the process that an owner word names is gone. Its master says so in its row; a process
+// that no longer exists needs no master to say it.
+bool Lane::isDead(int32_t owner) const {
+  const Worker& who = workers[workerOf(owner)];
+  const int32_t state = load(who.state);
+  if (state == kWorkerStateFree || state == kWorkerStateEnded) return true;
+  return kill(who.pid, 0) != 0 && errno == ESRCH;
+}
+
+// Becomes the owner. A Claim or -errno.
+int32_t Lane::claim(int timeout_ms) {
+  const int32_t mine = ownerWord(worker, kOwnerStateServing);
+  const double until = monotonicUs() + timeout_ms * 1000.0;
+  if (swap(row->owner, 0, mine)) {
+    own();
+    wipe();
+    return kClaimFresh;
+  }
+  const int32_t rival = load(row->claimant);
+  const bool is_rival_dead =
+      rival != 0 && rival != worker && isDead(ownerWord(rival, kOwnerStateServing));
+  if (!swap(row->claimant, is_rival_dead ? rival : 0, worker) && load(row->claimant) != worker)
+    return -EBUSY;
+  int32_t result = -ETIMEDOUT;
+  bool has_rung = false;
+  while (result == -ETIMEDOUT && monotonicUs() < until) {
+    const int32_t seen = load(row->owner);
+    if (seen == 0) {
+      result = swap(row->owner, 0, mine) ? kClaimFresh : -ETIMEDOUT;
+    } else if (isDead(seen)) {
+      fetch();  // as far as its keeper has them
+      if (swap(row->owner, seen, mine)) result = kClaimInherited;
+    } else if (isFrozen(seen)) {
+      const int32_t missing = fetch();
+      if (missing != 0)
+        result = missing < 0 ? missing : -EIO;  // the owner swaps back: its sessions stay with it
+      else if (swap(row->owner, seen, mine))
+        result = kClaimGiven;
+    } else {
+      if (!has_rung) ring(doorbell_fd);
+      has_rung = true;
+      futexWait(&row->owner, seen, kLookMs);
+    }
+  }
+  if (result < 0) {
+    swap(row->claimant, worker, 0);
+    return result;
+  }
+  own();
+  if (result == kClaimFresh) wipe();
+  inherited_ = result == kClaimInherited;
+  return result;
+}
+
+// The lane is ours: everything that must not wait for the first turn.
+void Lane::own() {
+  futexWake(&row->owner);
+  row->keeper = worker;
+  ring(keeper_bell);
+  ++row->epoch;
+  swap(row->claimant, worker, 0);
+}
+
+}  // namespace baton
