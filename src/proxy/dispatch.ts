@@ -73,8 +73,7 @@ export class Dispatch {
 
   constructor(
     private readonly view: LaneView,
-    private readonly routes: readonly PoolRoute[],
-    private readonly firstPool: number,
+    private readonly routes: readonly (PoolRoute | undefined)[], // by pool id
     private readonly links: LinkSet,
     private readonly desk: SessionDesk,
     private readonly facts: ProxyFacts,
@@ -115,18 +114,22 @@ export class Dispatch {
       (arity > 0 ? argc === arity : argc >= -arity) &&
       (mode & SessionMode.NeedsAuth) === 0;
     if (!isAdmitted) return this.#planSlowly(at, command, mode, row);
-    const route = this.routes[words[at + Descriptor.Pool]! - this.firstPool]!;
-    const backend = route.view.route(words[at + Descriptor.Hash]!);
-    if (backend < 0) return this.#noServer(route);
-    const link = route.linkOf(backend, (mode & SessionMode.Resp3) >> 1, row);
-    return this.#isOpen(link, route) ? link : this.#notOpen(link, route);
+    return this.#forward(at, this.routes[words[at + Descriptor.Pool]!]!, mode, row);
   }
 
-  /** Up, and its queue is not full. */
+  /** By the hash of its first key. */
+  #forward(at: number, route: PoolRoute, mode: number, row: number): number {
+    const backend = route.view.route(this.#words[at + Descriptor.Hash]!);
+    if (backend < 0) return this.#noServer(route);
+    const link = route.linkOf(backend, (mode & SessionMode.Resp3) >> 1, row);
+    return this.#isOpen(link, route) ? link : this.#notOpen(link, route, row);
+  }
+
+  /** Up, its queue is not full, and the pool's gate is open. */
   #isOpen(link: number, route: PoolRoute): boolean {
     return (
       this.#words[this.view.link + link * Link.RowWords + Link.State] === LinkState.Up &&
-      !this.#isFull(link, route)
+      !this.#isFull(link, route.gate)
     );
   }
 
@@ -134,43 +137,48 @@ export class Dispatch {
    * A link may queue link_queue_limit bytes, and have as many request rows as are free: so however
    * many servers hang, rows are left for the others.
    */
-  #isFull(link: number, route: PoolRoute): boolean {
+  #isFull(link: number, limit: number): boolean {
     const words = this.#words;
     const at = this.view.link + link * Link.RowWords;
     return (
-      words[at + Link.OutBytes]! > route.queueLimit ||
+      words[at + Link.OutBytes]! > limit ||
       words[at + Link.Requests]! > this.requestRows - words[this.view.head + LaneHead.RequestsOpen]!
     );
   }
 
-  /** The plan for a request whose link is full, down or not yet connected. */
-  #notOpen(link: number, route: PoolRoute): number {
-    if (this.#isFull(link, route)) {
+  /** The plan for a request whose link is full, down, connecting, or not yet the session's. */
+  #notOpen(link: number, route: PoolRoute, row: number): number {
+    if (route.isHeld && this.links.isSettling(row)) {
+      if (this.#isWaitedFor(row)) return this.#wait();
+      this.links.settled(row);
+    }
+    if (this.#isFull(link, route.queueLimit)) {
       return this.#program.begin(this.#index, 2, 0).word(Operation.Stall).word(link).end();
     }
     if (this.links.isUp(link) || this.links.prepare(link)) return link;
-    this.view.countPool(route.row, PoolCounter.ForwardError);
+    this.view.countPool(route.id, PoolCounter.ForwardError);
     return this.#reply(this.links.refusal(link));
   }
 
   #noServer(route: PoolRoute): number {
-    this.view.countPool(route.row, PoolCounter.ForwardError);
+    this.view.countPool(route.id, PoolCounter.ForwardError);
     return this.#error(`ERR no server of pool '${route.settings.name}' is live`);
   }
 
   #planSlowly(at: number, command: number, mode: number, row: number): number {
     const words = this.#words;
-    const isAuthenticated = (mode & SessionMode.NeedsAuth) === 0;
+    const route = this.routes[words[at + Descriptor.Pool]!]!;
+    // The password that a session owes may have been taken out of the configuration since.
+    const isAuthenticated =
+      (mode & SessionMode.NeedsAuth) === 0 || route.settings.redisAuth === null;
     if (command === PING && isAuthenticated && words[at + Descriptor.Argc] === 1) return PONG_PLAN;
-    const route = this.routes[words[at + Descriptor.Pool]! - this.firstPool]!;
     if (command >= 0 && planOf[command] === Plan.Split && isAuthenticated) {
       return this.#split(at, command, route, mode, row);
     }
     if (command >= 0 && plainArity[command] !== 0) {
-      return this.#reject(
-        isArityOf(command, words[at + Descriptor.Argc]!) ? NOAUTH : wrongArityError(command),
-        route,
-      );
+      if (!isArityOf(command, words[at + Descriptor.Argc]!))
+        return this.#reject(wrongArityError(command), route);
+      return isAuthenticated ? this.#forward(at, route, mode, row) : this.#reject(NOAUTH, route);
     }
     if (words[at + Descriptor.Offset]! < 0 && words[at + Descriptor.Arguments]! < 0) {
       return this.#error('ERR too many arguments for the proxy to look at');
@@ -194,7 +202,7 @@ export class Dispatch {
   }
 
   #reject(text: string, route: PoolRoute): number {
-    this.view.countPool(route.row, rejectionCounter(text));
+    this.view.countPool(route.id, rejectionCounter(text));
     return this.#error(text);
   }
 
@@ -219,7 +227,7 @@ export class Dispatch {
     const { links } = this.#splitter;
     for (let part = 0; part < parts; part++) {
       if (this.#isOpen(links[part]!, route)) continue;
-      const plan = this.#notOpen(links[part]!, route);
+      const plan = this.#notOpen(links[part]!, route, row);
       if (plan < 0) return plan;
     }
     if (parts === 1) return links[0]!;
@@ -250,24 +258,23 @@ export class Dispatch {
       );
       if (backend < 0) return this.#noServer(route);
       if (owner >= 0 && backend !== owner) {
-        this.view.countPool(route.row, PoolCounter.ErrorCrossslot);
+        this.view.countPool(route.id, PoolCounter.ErrorCrossslot);
         return this.#error(CROSSSLOT);
       }
       owner = backend;
     }
     const link = route.linkOf(owner, (mode & SessionMode.Resp3) >> 1, row);
-    return this.#isOpen(link, route) ? link : this.#notOpen(link, route);
+    return this.#isOpen(link, route) ? link : this.#notOpen(link, route, row);
   }
 
   #answer(at: number, args: Buffer[], row: number, route: PoolRoute): number {
-    if (SWITCHES_LINKS.has(this.#words[at + Descriptor.Command]!) && this.#isWaitedFor(row)) {
-      return this.#program.begin(this.#index, 1, 0).word(Operation.Wait).end();
-    }
+    if (SWITCHES_LINKS.has(this.#words[at + Descriptor.Command]!) && this.#isWaitedFor(row))
+      return this.#wait();
     if (args.some((_, index) => isCut(this.view, at, index)))
       return this.#error('ERR an argument is too long for the proxy to look at');
     const answer = answerLocally(args, this.desk.factsOf(row, route.settings), this.facts);
     if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply))
-      this.view.countPool(route.row, PoolCounter.ErrorAuth);
+      this.view.countPool(route.id, PoolCounter.ErrorAuth);
     if (!this.#program.fits(16, answer.reply.length))
       return this.#error('ERR the answer is too large for the proxy');
     this.#program.begin(this.#index, 16, answer.reply.length).reply(answer.reply);
@@ -286,6 +293,11 @@ export class Dispatch {
   #isWaitedFor(row: number): boolean {
     native.laneApply(this.#index);
     return this.#words[this.view.session + row * Session.RowWords + Session.Requests]! > 0;
+  }
+
+  /** The request stays unread until everything before it is answered. */
+  #wait(): number {
+    return this.#program.begin(this.#index, 1, 0).word(Operation.Wait).end();
   }
 
   #error(text: string): number {

@@ -1,53 +1,36 @@
 /**
  * All links of a lane: when to connect, what to say first, when to give up. The bytes are C++'s
- * (native/link.cc); this is the policy.
+ * (native/link.cc); this is the policy. What must be known of a link is in its row, so that the
+ * lane's next owner goes on where this one stops:
  *
- *                       ┌────────────── back-off over ──────────────┐
- *   idle ──prepare──► connecting ──up──► handshake ──replies──► ready ──lost──► connecting (at once)
- *                       └──── failed, or connect_timeout ───► backing off: requests fail at once
+ *          ┌─────────────────── lost: at once ───────────────────┐
+ *   Down ──needed──► Resolving ─► Connecting ─► Handshake ─► Up ─┘
+ *     ▲ after retry_us   └──────────────┴────────────┴─ failed, or deadline_us has passed
+ *     └───────────────────────────────────────────────┘ until retry_us requests fail at once
  *
  * A lost connection answers what was on its way with an error, keeps what had not begun to leave,
  * and is tried again at once. A connect that fails answers everything, and the next one waits:
  * twice as long each time, with jitter, so that a hundred proxies do not return in step.
+ *
+ * A link that no route leads to any more is Leaving: it finishes what it owes, then it is closed.
  */
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
-import { getSystemErrorMap } from 'node:util';
+import type { Roster } from '../config/roster.js';
 import type { PoolSettings, ServerSettings } from '../config/settings.js';
 import { native } from '../native/binding.js';
-import { ReplyWriter } from '../protocol/reply.js';
 import { LinkState } from '../shm/codes.js';
-import { BackendCounter, LaneHead, Link, PoolCounter, Request } from '../tables/columns.gen.js';
+import { BackendCounter, LaneHead, Link } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
+import { LinkAlarm } from './link-alarm.js';
+import { LinkLeaving } from './link-leaving.js';
+import { reasonOf, type LinkRow } from './link-row.js';
+import { LinkTable } from './link-table.js';
+import { RequestTimeouts } from './request-timeouts.js';
+import { Settling, type Gate } from './settling.js';
 
 const ETIMEDOUT = 110;
-const EPROTO = 71;
-const SWEEP_MIN_MS = 5;
-const SWEEP_MAX_MS = 100;
-
-const enum Phase {
-  Idle,
-  Connecting,
-  Handshake,
-  Ready,
-  BackingOff,
-}
-
-/** What is known of one link beyond its row. */
-interface LinkFacts {
-  readonly row: number;
-  readonly pool: PoolSettings;
-  readonly poolRow: number;
-  readonly server: ServerSettings;
-  readonly backend: number;
-  readonly protocol: 2 | 3;
-  phase: Phase;
-  repliesDue: number; // of the handshake
-  failures: number; // connects in a row that failed
-  lastReason: string; // why the last connect or connection failed
-  attempt: number; // of connects, so that a late answer of a resolver is told from the one awaited
-  timer: NodeJS.Timeout | null; // connect_timeout or back-off
-}
+const NOT_CONFIGURED = Buffer.from('-ERR no connection to the server is free yet, try again\r\n');
 
 export interface LinkEvents {
   /** A server came or went; once per change, not per attempt. */
@@ -57,64 +40,85 @@ export interface LinkEvents {
 }
 
 export class LinkSet {
-  readonly #facts: (LinkFacts | undefined)[] = [];
+  readonly #table: LinkTable;
+  readonly #settling: Settling;
+  readonly #alarm: LinkAlarm;
+  readonly #leaving: LinkLeaving;
+  readonly #timeouts: RequestTimeouts;
   readonly #isDown = new Set<number>(); // backends that onChange has called down
-  #sweeper: NodeJS.Timeout | null = null;
-  #closing = false;
+  #lookups = 0;
+  #running = false;
 
   constructor(
     private readonly view: LaneView,
+    roster: Roster,
     private readonly events: LinkEvents,
-  ) {}
-
-  /** Makes the links of one pool, from row `firstLink` on. Returns the row after the last. */
-  add(pool: PoolSettings, poolRow: number, firstBackend: number, firstLink: number): number {
-    let row = firstLink;
-    pool.servers.forEach((server, place) => {
-      for (const protocol of [2, 3] as const) {
-        for (let i = 0; i < pool.serverConnections; i++) {
-          const backend = firstBackend + place;
-          native.linkDefine(row, poolRow, backend, protocol);
-          this.#facts[row] = {
-            row,
-            pool,
-            poolRow,
-            server,
-            backend,
-            protocol,
-            phase: Phase.Idle,
-            repliesDue: 0,
-            failures: 0,
-            lastReason: '',
-            attempt: 0,
-            timer: null,
-          };
-          row++;
-        }
-      }
+  ) {
+    this.#table = new LinkTable(view, roster);
+    this.#settling = new Settling(view);
+    this.#leaving = new LinkLeaving(view, roster, this.#table, this.#settling);
+    this.#alarm = new LinkAlarm(view, (link) => this.#expire(link));
+    this.#timeouts = new RequestTimeouts(view, this.#table.links, {
+      onSilent: (link) => this.#fail(link, ETIMEDOUT),
+      onLate: (link) => this.#countFailure(link),
     });
-    return row;
   }
 
-  /** Connects what `preconnect` asks for and begins to watch the deadlines. */
-  start(): void {
-    for (const link of this.#facts) {
-      if (link !== undefined && link.pool.preconnect && link.protocol === 2) this.#connect(link);
+  // --- what the routes need
+
+  /** Rows of the links of a pool, as PoolRoute.linkOf reads them; adopt() fills them. */
+  rowsOf(poolId: number): Int32Array {
+    return this.#table.rowsOf(poolId);
+  }
+
+  /** The fast paths that are held while clients' old links have not answered yet. */
+  use(gates: readonly Gate[]): void {
+    this.#settling.use(gates);
+  }
+
+  // --- the owner
+
+  /**
+   * Learns from rows what the owner before has left, and says there what this roster makes of it.
+   * To be called when the lane is this process's, before its first turn; again each time the lane
+   * comes back.
+   */
+  adopt(): void {
+    this.#table.adopt();
+    this.#isDown.clear();
+    for (const link of this.#links()) {
+      if (link.state !== LinkState.Up && link.reason !== '') this.#isDown.add(link.end.backend);
     }
-    const timeouts = this.#facts.flatMap((link) =>
-      link && link.pool.timeoutMs > 0 ? [link.pool.timeoutMs] : [],
-    );
-    if (timeouts.length === 0) return;
-    const shortest = Math.min(...timeouts);
-    const everyMs = Math.max(SWEEP_MIN_MS, Math.min(SWEEP_MAX_MS, Math.floor(shortest / 8)));
-    this.#sweeper = setInterval(() => this.#sweep(), everyMs);
+    this.#leaving.adopt();
   }
 
-  /** No new connects; the links end with the process. */
+  /** Connects what is waited for and what `preconnect` asks for, and begins to watch the time. */
+  start(): void {
+    this.#running = true;
+    for (const link of this.#links()) this.#goOn(link);
+    this.#alarm.start(this.#table.links);
+    this.#timeouts.start();
+    this.#leaving.start();
+  }
+
+  /** No more connects, no timers. What is under way is in the rows. */
   stop(): void {
-    this.#closing = true;
-    if (this.#sweeper !== null) clearInterval(this.#sweeper);
-    for (const link of this.#facts) if (link?.timer) clearTimeout(link.timer);
+    this.#running = false;
+    this.#alarm.stop();
+    this.#timeouts.stop();
+    this.#leaving.stop();
+  }
+
+  /** How many links still leave. */
+  leftOver(): number {
+    return this.#leaving.count;
+  }
+
+  // --- a request wants to go out
+
+  /** Whether a link's row says that requests may go out on it. */
+  isUp(row: number): boolean {
+    return this.view.words[this.view.link + row * Link.RowWords + Link.State] === LinkState.Up;
   }
 
   /**
@@ -122,237 +126,211 @@ export class LinkSet {
    * request is to be refused with `refusal`.
    */
   prepare(row: number): boolean {
-    const link = this.#facts[row]!;
-    if (link.phase === Phase.BackingOff) return false;
-    if (link.phase === Phase.Idle) this.#connect(link);
-    return (link.phase as Phase) !== Phase.BackingOff;
+    const link = this.#table.links.get(row);
+    if (link === undefined) return false;
+    if (link.state !== LinkState.Down) return true;
+    if (link.retryUs > this.#nowUs()) return false;
+    this.#connect(link);
+    return link.state !== LinkState.Down;
   }
 
   /** Why requests to this link are refused, as a RESP error. */
   refusal(row: number): Buffer {
-    const link = this.#facts[row]!;
-    return errorOf(link, link.lastReason);
+    const link = this.#table.links.get(row);
+    return link === undefined ? NOT_CONFIGURED : link.errorOf(link.reason);
   }
 
+  /** Whether a session must not ask further before everything that it asked is answered. */
+  isSettling(session: number): boolean {
+    return this.#settling.isWaiting(session);
+  }
+
+  /** It is. */
+  settled(session: number): void {
+    this.#settling.settle(session);
+  }
+
+  // --- what happens to a link
+
   onUp(row: number): void {
-    const link = this.#facts[row]!;
-    this.#clearTimer(link);
-    link.phase = Phase.Handshake;
-    const hello = handshakeOf(link);
-    link.repliesDue = hello.length;
+    const link = this.#table.links.get(row);
+    if (link?.state !== LinkState.Handshake) return;
+    const hello = link.handshake();
     if (hello.length === 0) return this.#ready(link);
     const result = native.linkHandshake(row, Buffer.concat(hello));
-    if (result < 0) return this.#fail(link, -result, false);
-    this.#armTimeout(link);
+    if (result < 0) return this.#fail(link, -result);
+    this.#expect(link, hello.length);
   }
 
   onReply(row: number, reply: Buffer): void {
-    const link = this.#facts[row]!;
-    if (link.phase !== Phase.Handshake) return;
+    const link = this.#table.links.get(row);
+    if (link?.state !== LinkState.Handshake) return;
     if (reply[0] === 0x2d /* - */) {
       const text = reply.subarray(1, reply.indexOf('\r')).toString('latin1');
       return this.#giveUp(link, `the handshake was refused: ${text}`);
     }
-    if (--link.repliesDue === 0) this.#ready(link);
+    const due = link.repliesDue - 1;
+    if (due <= 0) return this.#ready(link);
+    link.expect(link.deadlineUs, due);
   }
 
   onLost(row: number, errno: number): void {
-    const link = this.#facts[row]!;
-    this.#clearTimer(link);
+    const link = this.#table.links.get(row);
+    if (link === undefined) return;
     const counter = errno === 0 ? BackendCounter.ServerEof : BackendCounter.ServerErr;
-    this.view.countBackend(link.backend, counter);
-    this.#fail(link, errno, link.phase === Phase.Ready);
-  }
-
-  #ready(link: LinkFacts): void {
-    this.#clearTimer(link);
-    link.phase = Phase.Ready;
-    native.linkOpenGate(link.row);
-    if (this.#isDown.delete(link.backend))
-      this.events.onChange(link.server, link.pool, true, 'connected');
-  }
-
-  /** A connection was lost (`wasReady`) or could not be had. */
-  #fail(link: LinkFacts, errno: number, wasReady: boolean): void {
-    link.lastReason = reasonOf(errno);
-    if (!wasReady) return this.#giveUp(link, reasonOf(errno));
-    this.#countFailure(link);
-    native.linkLose(link.row, errorOf(link, reasonOf(errno)), true);
-    this.#noteDown(link, reasonOf(errno));
-    if (!this.#hasAnswered(link)) return this.#backOff(link);
-    link.failures = 0;
-    link.phase = Phase.Idle;
-    if (!this.#closing) this.#connect(link);
-  }
-
-  /**
-   * Whether a request has been answered on this connection. A server that accepts and closes at once is as good
-   * as one that does not accept.
-   */
-  #hasAnswered(link: LinkFacts): boolean {
-    return this.view.words[this.view.link + link.row * Link.RowWords + Link.Replies] !== 0;
-  }
-
-  /** All that waits for this link is answered with an error. */
-  #giveUp(link: LinkFacts, reason: string): void {
-    link.lastReason = reason;
-    this.#clearTimer(link);
-    this.#countFailure(link);
-    native.linkLose(link.row, errorOf(link, reason), false);
-    this.#noteDown(link, reason);
-    this.#backOff(link);
-  }
-
-  /** Nothing new can be queued on this link until the next connect. */
-  #backOff(link: LinkFacts): void {
-    link.phase = Phase.BackingOff;
-    const delay = backOffMs(link.pool, link.failures++);
-    if (this.#closing) return;
-    link.timer = setTimeout(() => {
-      link.timer = null;
-      link.phase = Phase.Idle;
-      this.#connect(link);
-    }, delay);
-  }
-
-  #noteDown(link: LinkFacts, reason: string): void {
-    if (this.#isDown.has(link.backend)) return;
-    this.#isDown.add(link.backend);
-    this.events.onChange(link.server, link.pool, false, reason);
-  }
-
-  #countFailure(link: LinkFacts): void {
-    this.view.countBackend(link.backend, BackendCounter.Failures);
-    this.view.countBackend(link.backend, BackendCounter.FailuresTotal);
-    this.#judge(link);
+    this.view.countBackend(link.end.backend, counter);
+    this.#fail(link, errno);
   }
 
   /** A reply that counts as a failure has come; C++ has counted it. */
   onFailingReply(row: number): void {
-    this.#judge(this.#facts[row]!);
+    const link = this.#table.links.get(row);
+    if (link !== undefined) this.#judge(link);
   }
 
-  #judge(link: LinkFacts): void {
-    const at =
-      this.view.backendCounter + link.backend * BackendCounter.RowDoubles + BackendCounter.Failures;
-    if (link.pool.autoEjectHosts && this.view.doubles[at]! >= link.pool.serverFailureLimit)
-      this.events.onFailing();
+  // --- connecting
+
+  /** A link as the owner before left it. */
+  #goOn(link: LinkRow): void {
+    switch (link.state) {
+      case LinkState.Resolving:
+        return this.#connect(link);
+      case LinkState.Handshake:
+        if (link.repliesDue === 0) this.onUp(link.row); // nothing has been said yet
+        return;
+      case LinkState.Down: {
+        const { pool, protocol } = link.end;
+        const isAhead = pool !== null && pool.preconnect && protocol === 2 && !link.isLeaving;
+        const isWanted = link.requests > 0 || isAhead;
+        if (isWanted && link.retryUs <= this.#nowUs()) this.#connect(link);
+        return;
+      }
+      default:
+    }
   }
 
-  #connect(link: LinkFacts): void {
-    link.phase = Phase.Connecting;
-    const { address } = link.server;
+  #connect(link: LinkRow): void {
+    const { server } = link.end;
+    if (server === null) return this.#giveUp(link, 'its address is not known any more');
+    const { address } = server;
     if (address.kind === 'unix') return this.#connectTo(link, address.path, 0, true);
-    if (isIP(address.host) !== 0) return this.#connectTo(link, address.host, address.port, false);
-    this.#armTimeout(link);
-    const attempt = ++link.attempt;
-    lookup(address.host, (error, found) => {
-      if (link.phase !== Phase.Connecting || link.attempt !== attempt) return;
-      if (error !== null)
-        return this.#giveUp(link, `${address.host} cannot be resolved (${error.code})`);
-      this.#connectTo(link, found, address.port, false);
+    const { host, port } = address;
+    if (isIP(host) !== 0) return this.#connectTo(link, host, port, false);
+    native.linkResolving(link.row);
+    this.#expect(link);
+    const number = (link.lookup = ++this.#lookups);
+    lookup(host, (error, found) => {
+      const isOurs = this.#running && this.#table.links.get(link.row) === link;
+      if (!isOurs || link.lookup !== number || link.state !== LinkState.Resolving) return;
+      if (error !== null) return this.#giveUp(link, `${host} cannot be resolved (${error.code})`);
+      this.#connectTo(link, found, port, false);
     });
   }
 
-  #connectTo(link: LinkFacts, address: string, port: number, isUnix: boolean): void {
-    this.#armTimeout(link);
+  #connectTo(link: LinkRow, address: string, port: number, isUnix: boolean): void {
+    link.lookup = 0;
+    link.wasUp = false;
     const result = native.linkConnect(link.row, address, port, isUnix);
-    if (result < 0) {
-      this.view.countBackend(link.backend, BackendCounter.ServerErr);
-      this.#fail(link, -result, false);
-    }
+    if (result >= 0) return this.#expect(link);
+    this.view.countBackend(link.end.backend, BackendCounter.ServerErr);
+    this.#fail(link, -result);
   }
 
-  #armTimeout(link: LinkFacts): void {
-    this.#clearTimer(link);
-    link.timer = setTimeout(() => {
-      link.timer = null;
-      this.view.countBackend(link.backend, BackendCounter.ServerErr);
-      this.#fail(link, ETIMEDOUT, false);
-    }, link.pool.connectTimeoutMs);
+  #expect(link: LinkRow, repliesDue = 0): void {
+    const timeoutMs = link.end.pool?.connectTimeoutMs ?? 0;
+    link.expect(this.#nowUs() + timeoutMs * 1000, repliesDue);
+    this.#alarm.noteDue(link);
   }
 
-  #clearTimer(link: LinkFacts): void {
-    if (link.timer !== null) clearTimeout(link.timer);
-    link.timer = null;
+  #ready(link: LinkRow): void {
+    link.wasUp = true;
+    link.expect(link.isLeaving ? this.#leaving.leaveByUs() : 0);
+    link.clearReason();
+    native.linkOpenGate(link.row);
+    const { backend, server, pool } = link.end;
+    if (!this.#isDown.delete(backend) || server === null || pool === null) return;
+    this.events.onChange(server, pool, true, 'connected');
   }
 
-  /** Answers requests whose time is up; a link that has been silent all that time is given up. */
-  #sweep(): void {
-    const now = this.#nowUs();
-    for (const link of this.#facts) {
-      if (link === undefined || link.pool.timeoutMs === 0) continue;
-      const at = this.view.link + link.row * Link.RowWords;
-      if (this.view.words[at + Link.Requests] === 0) continue;
-      const olderThanUs = now - link.pool.timeoutMs * 1000;
-      const isSilent = link.phase === Phase.Ready && this.#isSilent(at, olderThanUs);
-      const count = native.linkTimeouts(link.row, olderThanUs, errorOf(link, 'timed out'));
-      this.#countTimeouts(link, count);
-      if (isSilent) this.#fail(link, ETIMEDOUT, true);
-      else if (count > 0) this.#countFailure(link);
-    }
+  // --- failing
+
+  /** Time is up: to be up, or to wait before the next try. */
+  #expire(link: LinkRow): void {
+    if (link.state === LinkState.Down) return this.#connect(link);
+    this.view.countBackend(link.end.backend, BackendCounter.ServerErr);
+    this.#fail(link, ETIMEDOUT);
   }
 
-  /** Nothing has come for as long as the oldest request waits: not even a part of its reply. */
-  #isSilent(at: number, olderThanUs: number): boolean {
-    const oldest = this.view.request + this.view.words[at + Link.RequestHead]! * Request.RowWords;
-    return (
-      this.view.doubles[at / 2 + Link.ReceivedUs]! < olderThanUs &&
-      this.view.doubles[oldest / 2 + Request.ArrivedUs]! < olderThanUs
-    );
+  /** A connection was lost or could not be had. */
+  #fail(link: LinkRow, errno: number): void {
+    const reason = reasonOf(errno);
+    if (!link.wasUp || link.end.server === null) return this.#giveUp(link, reason, errno);
+    link.wasUp = false;
+    // A server that accepts and closes at once is as good as one that does not accept.
+    const hasAnswered = link.replies !== 0;
+    this.#countFailure(link);
+    native.linkLose(link.row, link.errorOf(reason), true);
+    this.#noteDown(link, reason, errno);
+    if (this.#isGone(link)) return;
+    if (!hasAnswered) return this.#backOff(link);
+    link.rest(0, 0);
+    if (this.#running) this.#connect(link);
   }
 
-  /** CLOCK_MONOTONIC as of the last turn, which has just ended when a timer runs. */
+  /** All that waits for this link is answered with an error. */
+  #giveUp(link: LinkRow, reason: string, errno = -1): void {
+    link.lookup = 0;
+    link.wasUp = false;
+    this.#countFailure(link);
+    native.linkLose(link.row, link.errorOf(reason), false);
+    this.#noteDown(link, reason, errno);
+    if (!this.#isGone(link)) this.#backOff(link);
+  }
+
+  /** A link that leaves does not come back unless something waits for it. */
+  #isGone(link: LinkRow): boolean {
+    if (!link.isLeaving || link.requests > 0) return false;
+    this.#table.free(link, link.reason);
+    return true;
+  }
+
+  /** Nothing new can be queued on this link until the next connect. */
+  #backOff(link: LinkRow): void {
+    const delay = backOffMs(link.end.pool!, link.failures);
+    link.rest(this.#nowUs() + delay * 1000, link.failures + 1);
+    this.#alarm.noteDue(link);
+  }
+
+  #noteDown(link: LinkRow, reason: string, errno: number): void {
+    link.noteReason(reason, errno);
+    const { backend, server, pool } = link.end;
+    if (server === null || pool === null || this.#isDown.has(backend)) return;
+    this.#isDown.add(backend);
+    this.events.onChange(server, pool, false, reason);
+  }
+
+  #countFailure(link: LinkRow): void {
+    this.view.countBackend(link.end.backend, BackendCounter.Failures);
+    this.view.countBackend(link.end.backend, BackendCounter.FailuresTotal);
+    this.#judge(link);
+  }
+
+  #judge(link: LinkRow): void {
+    const { pool, backend } = link.end;
+    const at = this.view.backendCounter + backend * BackendCounter.RowDoubles;
+    const failures = this.view.doubles[at + BackendCounter.Failures]!;
+    if (pool !== null && pool.autoEjectHosts && failures >= pool.serverFailureLimit)
+      this.events.onFailing();
+  }
+
+  #links(): Iterable<LinkRow> {
+    return this.#table.links.values();
+  }
+
+  /** Lane time as of the last turn, which has just ended when a timer runs. */
   #nowUs(): number {
     return this.view.doubles[this.view.head / 2 + LaneHead.NowUs]!;
   }
-
-  #countTimeouts(link: LinkFacts, count: number): void {
-    const { doubles } = this.view;
-    doubles[
-      this.view.backendCounter +
-        link.backend * BackendCounter.RowDoubles +
-        BackendCounter.ServerTimedout
-    ]! += count;
-    doubles[
-      this.view.poolCounter + link.poolRow * PoolCounter.RowDoubles + PoolCounter.ErrorTimeout
-    ]! += count;
-  }
-
-  /** Whether a link's row says that requests may go out on it. */
-  isUp(row: number): boolean {
-    return this.view.words[this.view.link + row * Link.RowWords + Link.State] === LinkState.Up;
-  }
-}
-
-/** What must be said before the first request: protocol, password, database. */
-function handshakeOf(link: LinkFacts): Buffer[] {
-  const { redisAuth, redisDb } = link.pool;
-  const said: Buffer[] = [];
-  if (link.protocol === 3) {
-    const auth = redisAuth === null ? [] : ['AUTH', 'default', redisAuth];
-    said.push(commandOf('HELLO', '3', ...auth));
-  } else if (redisAuth !== null) {
-    said.push(commandOf('AUTH', redisAuth));
-  }
-  if (redisDb > 0) said.push(commandOf('SELECT', String(redisDb)));
-  return said;
-}
-
-function commandOf(...words: string[]): Buffer {
-  const writer = new ReplyWriter(2).array(words.length);
-  for (const word of words) writer.bulk(Buffer.from(word));
-  return writer.finish();
-}
-
-function errorOf(link: LinkFacts, reason: string): Buffer {
-  return Buffer.from(`-ERR server '${link.server.name}': ${reason}\r\n`, 'latin1');
-}
-
-function reasonOf(errno: number): string {
-  if (errno === 0) return 'connection closed by the server';
-  if (errno === EPROTO) return 'not a valid reply';
-  return getSystemErrorMap().get(-errno)?.[1] ?? `error ${errno}`;
 }
 
 /** Doubles from reconnect_min to reconnect_max; half of it is chance. */

@@ -18,18 +18,21 @@ const enum Note {
   Db,
 }
 
+const UNKNOWN = '?';
+
 export class SessionDesk {
   constructor(
     private readonly view: LaneView,
     private readonly lane: number,
-    private readonly poolOf: (row: number) => PoolSettings,
+    /** By id; another lane may have sessions of a pool that this one's roster does not know. */
+    private readonly poolOf: (id: number) => PoolSettings | undefined,
   ) {}
 
   factsOf(row: number, pool: PoolSettings): SessionFacts {
     const mode = this.#word(row, Session.Mode);
     return {
       ...this.clientOf(row),
-      authenticated: (mode & SessionMode.NeedsAuth) === 0,
+      authenticated: (mode & SessionMode.NeedsAuth) === 0 || pool.redisAuth === null,
       poolDb: pool.redisDb,
       poolPassword: pool.redisAuth,
     };
@@ -50,10 +53,11 @@ export class SessionDesk {
     const nowUs = this.view.doubles[this.view.head / 2 + LaneHead.NowUs]!;
     const lastCommand = this.#word(row, Session.LastCommand);
     const isUnix = (flags & SessionFlag.Unix) !== 0;
+    const listen = pool?.listen.text ?? UNKNOWN;
     return {
       id: this.#double(row, Session.ClientId),
-      addr: isUnix ? `${pool.listen.text}:0` : this.peerOf(row),
-      laddr: isUnix ? `${pool.listen.text}:0` : pool.listen.text,
+      addr: isUnix ? `${listen}:0` : this.peerOf(row),
+      laddr: isUnix ? `${listen}:0` : listen,
       fd: this.#word(row, Session.Fd),
       isUnixSocket: isUnix,
       name: this.#text(row, SessionInfo.Name, SessionInfo.NameBytes),
@@ -65,8 +69,8 @@ export class SessionDesk {
       idleSeconds: Math.floor((nowUs - this.#double(row, Session.ActiveUs)) / 1e6),
       queryBytes: this.#word(row, Session.InBytes),
       outputBytes: this.#word(row, Session.OutBytes),
-      lastCommand: lastCommand < 0 ? 'NULL' : commands[lastCommand]!.name,
-      pool: pool.name,
+      lastCommand: commands[lastCommand]?.name ?? 'NULL',
+      pool: pool?.name ?? UNKNOWN,
       lane: this.lane,
     };
   }

@@ -18,6 +18,7 @@ export class LaneView {
   readonly session: number;
   readonly sessionInfo: number;
   readonly link: number;
+  readonly linkRows: number; // capacity, row 0 included
   readonly request: number;
   readonly descriptor: number;
   readonly operation: number;
@@ -36,6 +37,7 @@ export class LaneView {
     this.session = word(TableNumber.Session);
     this.sessionInfo = word(TableNumber.SessionInfo);
     this.link = word(TableNumber.Link);
+    this.linkRows = plan.capacities.links;
     this.request = word(TableNumber.Request);
     this.descriptor = word(TableNumber.Descriptor);
     this.operation = plan.region.operation / 4;

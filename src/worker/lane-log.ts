@@ -49,7 +49,7 @@ export class LaneLog implements LaneEvents {
   constructor(
     private readonly log: Logger,
     private readonly desk: SessionDesk,
-    private readonly poolOf: (row: number) => PoolSettings,
+    private readonly poolOf: (id: number) => PoolSettings | undefined,
   ) {}
 
   onSessionClosed(row: number, reason: number, pool: number, queuedBytes: number): void {
@@ -61,7 +61,7 @@ export class LaneLog implements LaneEvents {
     this.log.warn(
       {
         event: 'client_closed',
-        pool: this.poolOf(pool).name,
+        pool: this.poolOf(pool)?.name,
         client,
         reason,
         queuedBytes,
@@ -76,7 +76,7 @@ export class LaneLog implements LaneEvents {
     if (suppressed === undefined) return;
     const client = this.desk.peerOf(row);
     this.log.warn(
-      { event: 'request_refused', pool: this.poolOf(pool).name, client, ...left(suppressed) },
+      { event: 'request_refused', pool: this.poolOf(pool)?.name, client, ...left(suppressed) },
       `client ${client} is closed: ${why}`,
     );
   }
@@ -94,7 +94,9 @@ export class LaneLog implements LaneEvents {
   onClientRefused(pool: number, errno: number): void {
     const suppressed = this.#refused.pass();
     if (suppressed === undefined) return;
-    const { name, clientConnections } = this.poolOf(pool);
+    const settings = this.poolOf(pool);
+    if (settings === undefined) return;
+    const { name, clientConnections } = settings;
     const why =
       errno !== 0
         ? `no descriptor is left (${getSystemErrorName(-errno)})`
