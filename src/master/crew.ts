@@ -1,188 +1,120 @@
 /**
- * The workers of one generation: one seat per lane, filled again when its worker dies.
- *
- *          start                serves                stop(QUIT)            all gone
- *   Empty ───────► starting ───────────► serving ───────────────► ending ─────────────► ended
- *                     ▲  │ dies             │ dies
- *                     └──┴──── back-off ◄───┘
- *
- * A worker says that it serves in its lane's state word, at which the master looks while any is
- * starting. Events only call `changed`; what follows from them is decided in the master's loop.
+ * The workers that one master has for one generation of the configuration: a seat per lane. Several
+ * crews may be there for the same lanes (before and after a reload, of two masters during an
+ * upgrade), but at most one of them has the goal to serve a lane.
  */
-import type { ChildProcess } from 'node:child_process';
-import { systemReason } from '../base/errors.js';
-import type { Logger } from '../base/log.js';
-import { LaneState } from '../shm/codes.js';
-import { BackOff } from './back-off.js';
+import { workerCount } from './capacities.js';
 import type { Generation } from './generation.js';
-import type { Instance } from './instance.js';
-
-const LOOK_EVERY_MS = 5;
-
-export interface CrewContext {
-  readonly instance: Instance;
-  readonly log: Logger;
-  /** Starts a worker process. */
-  readonly spawn: (generation: Generation, number: number) => ChildProcess;
-  /** Something happened that the master's loop should look at. */
-  readonly changed: () => void;
-}
-
-interface Seat {
-  readonly number: number;
-  readonly lane: number;
-  readonly backOff: BackOff;
-  child: ChildProcess | null;
-  startedAt: number; // monotonic ms
-  isServing: boolean;
-  mustReopen: boolean; // its log, once it serves
-  hasServed: boolean; // any worker of this seat, ever
-  again: NodeJS.Timeout | null; // set while the seat waits for its next worker
-}
+import { Goal, Seat, type SeatContext } from './seat.js';
 
 export class Crew {
-  readonly #seats: Seat[];
+  readonly #seats: readonly Seat[];
   #isEnding = false;
-  #look: NodeJS.Timeout | null = null;
+  /** Lanes whose sessions have an owner meanwhile are taken one by one: each pause is short. */
+  #isCareful = false;
 
-  constructor(private readonly context: CrewContext, readonly generation: Generation) {
-    this.#seats = Array.from({ length: generation.workers }, (_, number) => ({
-      number, lane: generation.firstLane + number, backOff: new BackOff(),
-      child: null, startedAt: 0, isServing: false, mustReopen: false, hasServed: false, again: null,
-    }));
+  constructor(private readonly context: SeatContext, readonly generation: Generation) {
+    const { settings } = generation.roster;
+    this.#seats = Array.from({ length: workerCount(settings) }, (_, lane) =>
+      new Seat(context, lane, generation));
   }
 
-  /** Starts every worker. Throws what opening a lane throws (ENOSPC). */
+  /** Starts every worker; they stand by. Throws what opening a lane throws (ENOSPC). */
   start(): void {
-    for (const seat of this.#seats) this.#fill(seat);
+    for (const seat of this.#seats) seat.start();
   }
 
-  /** Every lane is served now. */
+  get lanes(): readonly number[] {
+    return this.#seats.map(({ lane }) => lane);
+  }
+
+  get pids(): number[] {
+    return this.#seats.flatMap(({ pid }) => pid ?? []);
+  }
+
+  /** Every worker is warm. */
+  get isReady(): boolean {
+    return this.#seats.every(({ isReady }) => isReady);
+  }
+
+  /** Every lane is served by this crew. */
   get isServing(): boolean {
     return this.#seats.every(({ isServing }) => isServing);
   }
 
+  /** No worker of it will ever serve again. */
+  get isDismissed(): boolean {
+    return this.#isEnding;
+  }
+
+  /** A worker was told to take its lane and has not said how that went. */
+  get isTaking(): boolean {
+    return this.#seats.some(({ isTaking }) => isTaking);
+  }
+
   /** No process is left, and none will be started. */
   get hasEnded(): boolean {
-    return this.#isEnding && this.#seats.every(({ child }) => child === null);
+    return this.#isEnding && this.#seats.every(({ isEmpty }) => isEmpty);
   }
 
-  /** The most deaths at the start, one right after the other, of a seat that has never served. */
+  /** The most deaths at the start, one right after the other, of a seat that was never ready. */
   get failedStarts(): number {
-    const failed = this.#seats.filter(({ hasServed }) => !hasServed);
-    return Math.max(0, ...failed.map(({ backOff }) => backOff.quickDeaths));
+    return Math.max(0, ...this.#seats.map(({ failedStarts }) => failedStarts));
   }
 
-  /** Lanes with a living worker. */
-  get lanes(): number[] {
-    return this.#seats.filter(({ child }) => child !== null).map(({ lane }) => lane);
+  /** The most takes of one seat that failed since it was last told to serve. */
+  get failedTakes(): number {
+    return Math.max(0, ...this.#seats.map(({ failedTakes }) => failedTakes));
   }
 
-  get pids(): number[] {
-    return this.#seats.flatMap(({ child }) => child?.pid ?? []);
+  serves(lane: number): boolean {
+    return this.#seats[lane]?.isServing ?? false;
   }
 
-  /** USR1 before a worker is up would open Node's inspector there: starting ones get it later. */
-  reopenLogs(): void {
-    for (const seat of this.#seats) {
-      if (seat.isServing) seat.child?.kill('SIGUSR1');
-      else seat.mustReopen = true;
-    }
+  /**
+   * Takes these lanes, from whoever owns them, and keeps them from now on. `isCareful`: one by one,
+   * because they are served meanwhile.
+   */
+  serve(lanes: readonly number[], isCareful: boolean): void {
+    this.#isCareful = isCareful;
+    this.#pursue(lanes, Goal.Serve);
   }
 
-  /** Ends the workers by `signal`; none is replaced from now on. A harder one may follow. */
+  /** Keeps warm workers for these lanes, but leaves them to whoever takes them. */
+  standBy(lanes: readonly number[] = this.lanes): void {
+    this.#pursue(lanes, Goal.StandBy);
+  }
+
+  /** Ends the workers as soon as they own nothing. */
+  dismiss(): void {
+    this.#isEnding = true;
+    this.#pursue(this.lanes, Goal.End);
+  }
+
+  /** Ends the workers by `signal`, whatever they own; a harder one may follow. */
   end(signal: NodeJS.Signals): void {
     this.#isEnding = true;
-    for (const seat of this.#seats) {
-      if (seat.again !== null) clearTimeout(seat.again);
-      seat.again = null;
-      if (seat.child !== null && signal === 'SIGQUIT') this.context.instance.drainLane(seat.lane);
-    }
-    for (const { child } of this.#seats) child?.kill(signal);
-    this.#stopLooking();
+    for (const seat of this.#seats) seat.end(signal);
     this.context.changed();
   }
 
-  #fill(seat: Seat): void {
-    const { instance, spawn } = this.context;
-    instance.openLane(this.generation, seat.number);
-    const child = spawn(this.generation, seat.number);
-    seat.child = child;
-    seat.startedAt = performance.now();
-    seat.isServing = false;
-    child.stderr?.on('data', (text: Buffer) => this.#tellOutput(seat, text.toString()));
-    // A process that cannot even be started gives an error event instead of an exit.
-    child.once('error', (error) => this.#vacate(seat, child, systemReason(error)));
-    child.once('exit', (code, signal) => this.#vacate(seat, child, signal ?? `exit code ${code}`));
-    this.#look ??= setInterval(() => this.#lookForServing(), LOOK_EVERY_MS);
+  reopenLogs(): void {
+    for (const seat of this.#seats) seat.reopenLog();
   }
 
-  #vacate(seat: Seat, child: ChildProcess, how: string): void {
-    if (seat.child !== child) return;
-    seat.child = null;
-    const wasServing = seat.isServing;
-    seat.isServing = false;
-    if (this.#isEnding) this.#tellEnd(seat, child, how);
-    else this.#replace(seat, child, how, wasServing);
-    this.context.changed();
-  }
-
-  /** What Node itself says, of an uncaught error for example. */
-  #tellOutput(seat: Seat, text: string): void {
-    this.context.log.error({ event: 'worker_output', worker: seat.number }, text.trimEnd());
-  }
-
-  #tellEnd(seat: Seat, child: ChildProcess, how: string): void {
-    this.context.log.info({ event: 'worker_ended', worker: seat.number, workerPid: child.pid, how },
-      `worker ${seat.number} (pid ${child.pid}) ended: ${how}`);
-  }
-
-  #replace(seat: Seat, child: ChildProcess, how: string, wasServing: boolean): void {
-    const { instance, log } = this.context;
-    const pauseMs = seat.backOff.next(performance.now() - seat.startedAt);
-    instance.countRestart(seat.lane);
-    const when = pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`;
-    const facts = { worker: seat.number, workerPid: child.pid, how, pauseMs, wasServing };
-    log.error({ event: 'worker_died', ...facts },
-      `worker ${seat.number} (pid ${child.pid}) died: ${how}; a new one starts ${when}`);
-    seat.again = setTimeout(() => this.#refill(seat), pauseMs);
-  }
-
-  #refill(seat: Seat): void {
-    seat.again = null;
-    try {
-      this.#fill(seat);
-    } catch (error) {
-      const pauseMs = seat.backOff.next(0);
-      this.context.log.error({ event: 'worker_not_started', worker: seat.number, pauseMs },
-        `worker ${seat.number} cannot be started: ${systemReason(error)}; ` +
-        `next try in ${pauseMs} ms`);
-      seat.again = setTimeout(() => this.#refill(seat), pauseMs);
-    }
-  }
-
-  #lookForServing(): void {
-    let isStarting = false;
+  /** Follows what the workers say in their rows. */
+  look(): void {
+    let isBusy = this.#isCareful && this.isTaking;
     for (const seat of this.#seats) {
-      if (seat.child === null || seat.isServing) continue;
-      if (this.context.instance.laneState(seat.lane) !== LaneState.Serving) {
-        isStarting = true;
-        continue;
-      }
-      seat.isServing = true;
-      seat.hasServed = true;
-      if (seat.mustReopen) seat.child.kill('SIGUSR1');
-      seat.mustReopen = false;
-      const { pid } = seat.child;
-      this.context.log.info({ event: 'worker_serving', worker: seat.number, workerPid: pid },
-        `worker ${seat.number} (pid ${pid}) serves`);
-      this.context.changed();
+      seat.look(!isBusy || seat.isTaking);
+      isBusy ||= this.#isCareful && seat.isTaking;
     }
-    if (!isStarting) this.#stopLooking();
+    if (this.isServing) this.#isCareful = false;
   }
 
-  #stopLooking(): void {
-    if (this.#look !== null) clearInterval(this.#look);
-    this.#look = null;
+  #pursue(lanes: readonly number[], goal: Goal): void {
+    for (const lane of lanes) this.#seats[lane]?.pursue(goal);
+    this.look();
+    this.context.changed();
   }
 }

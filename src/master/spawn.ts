@@ -1,24 +1,27 @@
 /**
- * Starts one worker process. Its descriptors, from 3 on, are those listed here in this order:
- *
- *   3 shared memory | 4 the master's doorbell | 5 … listening sockets
- *
- * They have the same numbers in every worker; everything else of the master is close-on-exec.
+ * Starts one worker process for a lane and tells it what it is: rows, ids, and the numbers of its
+ * descriptors, which are listed in the order that it gets (src/base/worker-order.ts).
  */
-import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { WORKER_ORDER_VARIABLE, type WorkerOrder } from '../base/worker-order.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { FD_BASE } from './capacities.js';
+import { FdList } from './fd-list.js';
 import type { Generation } from './generation.js';
-import type { Instance } from './instance.js';
+import type { LaneGear } from './lane-gear.js';
 import type { WorkerSocket } from './listeners.js';
 
-export interface SpawnContext {
+/** What all workers of a master have in common. */
+export interface WorkerHome {
+  readonly node: string; // the very program that runs this master
   readonly program: string; // path of the worker's main module
-  readonly instance: Instance;
-  readonly doorbell: number;
+  readonly addon: string; // path of the addon that it loads
+  readonly shmFd: number;
+  readonly segmentBytes: number;
+  readonly openFilesMax: number;
+  readonly doorbell: number; // this master's
   /**
    * A worker's standard error. With a log file it is a pipe to the master, who logs what comes: a
    * dying Node writes there, and a descriptor of the file itself would keep a rotated log alive.
@@ -26,24 +29,24 @@ export interface SpawnContext {
   readonly stderr: 'inherit' | 'pipe' | 'ignore';
 }
 
-const SHM = 3;
-const DOORBELL = 4;
-const FIRST_LISTENER = 5;
+export interface WorkerPost {
+  readonly row: number; // of the worker table
+  readonly generation: Generation;
+  readonly gear: LaneGear;
+  readonly sockets: readonly WorkerSocket[];
+}
 
-export function spawnWorker(
-  context: SpawnContext, generation: Generation, number: number, sockets: readonly WorkerSocket[],
-): ChildProcess {
-  const order = orderOf(context.instance, generation, number, sockets);
-  const stdio: StdioOptions = [
-    'ignore', 'ignore', context.stderr,
-    context.instance.shmFd, context.doorbell, ...sockets.map(({ fd }) => fd),
-  ];
-  const child = spawn(process.execPath, [...process.execArgv, context.program], {
-    stdio,
+export function spawnWorker(home: WorkerHome, post: WorkerPost): ChildProcess {
+  const fds = new FdList();
+  const order = orderOf(home, post, fds);
+  const child = spawn(home.node, [...process.execArgv, home.program], {
+    stdio: fds.stdio('ignore', 'ignore', home.stderr),
     argv0: 'baton',
-    env: { ...process.env, [WORKER_ORDER_VARIABLE]: JSON.stringify(order) },
+    env: {
+      ...process.env, BATON_ADDON: home.addon, [WORKER_ORDER_VARIABLE]: JSON.stringify(order),
+    },
   });
-  if (child.pid !== undefined) limitFiles(child.pid, context.instance.openFilesMax);
+  if (child.pid !== undefined) limitFiles(child.pid, home.openFilesMax);
   return child;
 }
 
@@ -55,24 +58,25 @@ function limitFiles(pid: number, files: number): void {
   }
 }
 
-export function orderOf(
-  instance: Instance, generation: Generation, number: number, sockets: readonly WorkerSocket[],
-): WorkerOrder {
-  const { global } = generation.settings;
-  const affinity = affinityOf(global.workerCpuAffinity, number);
+function orderOf(home: WorkerHome, post: WorkerPost, fds: FdList): WorkerOrder {
+  const { generation, gear, sockets, row } = post;
+  const { global } = generation.roster.settings;
+  const affinity = affinityOf(global.workerCpuAffinity, gear.lane);
   return {
     masterPid: process.pid,
-    lane: generation.firstLane + number,
-    workerNumber: number,
-    shmFd: SHM,
-    segmentBytes: instance.bytes,
+    worker: row,
+    lane: gear.lane,
+    shmFd: fds.add(home.shmFd),
+    segmentBytes: home.segmentBytes,
     confOffset: generation.confOffset,
     confBytes: generation.confBytes,
-    firstPool: generation.firstPool,
-    firstBackend: generation.firstBackend,
-    listeners: sockets.map(({ pool, unix }, index) =>
-      ({ fd: FIRST_LISTENER + index, pool: generation.firstPool + pool, unix })),
-    doorbellFd: DOORBELL,
+    generation: generation.roster.generation,
+    epollFd: fds.add(gear.epollFd),
+    laneBellFd: fds.add(gear.bellFd),
+    keeperFd: fds.add(gear.keeperFd),
+    claimFd: fds.add(gear.claimFd),
+    doorbellFd: fds.add(home.doorbell),
+    listeners: sockets.map(({ id, fd }) => ({ id, fd: fds.add(fd) })),
     fdBase: FD_BASE,
     ...(global.log === null ? { logFd: 2 } : { logFile: global.log }),
     logLevel: global.logLevel,

@@ -1,0 +1,282 @@
+/**
+ * A crew's place for one lane: the worker process that is there for it, and what it is to do.
+ *
+ *             Ready           goal Serve: Take             another takes the lane
+ *   starting ───────► standing by ─────────────► serving ─────────────────────────► standing by
+ *      ▲                   │        cannot ──► again, later         (frozen)             │
+ *      │ back-off          │ dies                  │ dies                           goal End: End
+ *      └───────────────────┴───────────────────────┘                                     ▼
+ *                                                                                      ended
+ *
+ * The worker's row says what it is; the seat compares that with its goal and gives the order that
+ * brings both together. Who may serve is decided above, so that two crews never pull at one lane.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { getSystemErrorName } from 'node:util';
+import { systemReason } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { WorkerOrder, WorkerState } from '../shm/codes.js';
+import { BackOff } from './back-off.js';
+import type { Generation } from './generation.js';
+
+export const enum Goal {
+  StandBy, // a warm worker is there, whoever owns the lane
+  Serve, // it owns the lane
+  End, // nobody is there
+}
+
+/** The part of shared memory that a seat needs (src/master/instance.ts). */
+export interface WorkerRows {
+  openLane(lane: number): void;
+  takeWorker(lane: number, generation: Generation): number;
+  freeWorker(row: number): void;
+  workerState(row: number): WorkerState;
+  workerError(row: number): number;
+  order(row: number, order: WorkerOrder): void;
+  markDead(row: number): void;
+  countRestart(lane: number): void;
+}
+
+export interface SeatContext {
+  readonly rows: WorkerRows;
+  readonly log: Logger;
+  /** Starts a worker process whose row is set up. */
+  readonly spawn: (lane: number, row: number) => ChildProcess;
+  /** Something happened that the master's loop should look at. */
+  readonly changed: () => void;
+}
+
+/** A worker that was told to take its lane says within this time that it has, or why not. */
+const TAKE_PATIENCE_MS = 15_000;
+const RETRY_STEP_MS = 20;
+const RETRY_LONGEST_MS = 1000;
+
+export class Seat {
+  readonly #backOff = new BackOff();
+  #goal = Goal.StandBy;
+  #child: ChildProcess | null = null;
+  #row = 0;
+  #state = WorkerState.Free;
+  #startedAt = 0; // monotonic ms
+  #isTaking = false;
+  #isDismissed = false; // it has been told to end, in the state that it has now
+  #failedTakes = 0;
+  #hasStood = false; // any worker of this seat has ever been ready
+  #mustReopen = false; // its log, once it is ready
+  #timer: NodeJS.Timeout | null = null; // the next worker, the next try, or the end of patience
+
+  constructor(
+    private readonly context: SeatContext, readonly lane: number, readonly generation: Generation,
+  ) {}
+
+  get goal(): Goal {
+    return this.#goal;
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  get isEmpty(): boolean {
+    return this.#child === null;
+  }
+
+  /** Warm: it can take the lane at once, or has it. */
+  get isReady(): boolean {
+    return this.#child !== null && this.#state >= WorkerState.Ready
+      && this.#state <= WorkerState.Frozen;
+  }
+
+  get isServing(): boolean {
+    return this.#child !== null && this.#state === WorkerState.Serving;
+  }
+
+  /** It has been told to take the lane and has not said how that went. */
+  get isTaking(): boolean {
+    return this.#isTaking;
+  }
+
+  /** Takes that failed since the last that did not. */
+  get failedTakes(): number {
+    return this.#failedTakes;
+  }
+
+  /** Deaths at the start, one right after the other, of a seat that never had a ready worker. */
+  get failedStarts(): number {
+    return this.#hasStood ? 0 : this.#backOff.quickDeaths;
+  }
+
+  /** Starts the first worker. Throws what opening a lane throws (ENOSPC). */
+  start(): void {
+    this.#fill();
+  }
+
+  /** From End there is no way back. */
+  pursue(goal: Goal): void {
+    if (this.#goal === goal || this.#goal === Goal.End) return;
+    this.#goal = goal;
+    this.#failedTakes = 0;
+    if (goal === Goal.End && this.#child === null) this.#setTimer(null, () => {});
+  }
+
+  /**
+   * Looks at the worker's row and gives the order that is due. `mayTake`: it is this seat's turn.
+   * Called after each ring of the doorbell and in each cycle of the loop.
+   */
+  look(mayTake: boolean): void {
+    if (this.#child === null) return;
+    const state = this.context.rows.workerState(this.#row);
+    if (state !== this.#state) this.#follow(state);
+    if (this.#isTaking) this.#lookForFailure();
+    if (!this.isReady || this.#isTaking || this.isServing) return;
+    if (this.#goal === Goal.Serve && mayTake && this.#timer === null) this.#take();
+    if (this.#goal === Goal.End && !this.#isDismissed) {
+      this.#isDismissed = true;
+      this.#order(WorkerOrder.End);
+    }
+  }
+
+  /** Ends the worker by a signal; none comes after it. */
+  end(signal: NodeJS.Signals): void {
+    this.pursue(Goal.End);
+    this.#setTimer(null, () => {});
+    this.#child?.kill(signal);
+  }
+
+  /** USR1 before a worker is up would open Node's inspector there: a starting one gets it later. */
+  reopenLog(): void {
+    if (this.isReady) this.#child?.kill('SIGUSR1');
+    else this.#mustReopen = true;
+  }
+
+  #fill(): void {
+    const { rows, spawn } = this.context;
+    rows.openLane(this.lane);
+    this.#row = rows.takeWorker(this.lane, this.generation);
+    this.#state = WorkerState.Starting;
+    this.#isTaking = false;
+    const child = spawn(this.lane, this.#row);
+    this.#child = child;
+    this.#startedAt = performance.now();
+    child.stderr?.on('data', (text: Buffer) => this.#tellOutput(text.toString()));
+    // A process that cannot even be started gives an error event instead of an exit.
+    child.once('error', (error) => this.#vacate(child, systemReason(error)));
+    child.once('exit', (code, signal) => this.#vacate(child, signal ?? `exit code ${code}`));
+  }
+
+  #follow(state: WorkerState): void {
+    this.#state = state;
+    this.#isDismissed = false; // an owner does not listen
+    const { log } = this.context;
+    const facts = { worker: this.lane, workerPid: this.pid };
+    if (this.isReady) this.#hasStood = true;
+    if (this.#mustReopen && this.isReady) this.reopenLog();
+    if (this.isReady) this.#mustReopen = false;
+    if (state === WorkerState.Serving) {
+      this.#isTaking = false;
+      this.#failedTakes = 0;
+      this.#setTimer(null, () => {});
+      log.info({ event: 'worker_serving', ...facts },
+        `worker ${this.lane} (pid ${this.pid}) serves`);
+    } else if (state === WorkerState.Frozen) {
+      log.debug({ event: 'worker_frozen', ...facts },
+        `worker ${this.lane} (pid ${this.pid}) has given its lane away and waits`);
+    } else if (state === WorkerState.Ready) {
+      log.debug({ event: 'worker_ready', ...facts }, `worker ${this.lane} (pid ${this.pid}) is warm`);
+    }
+    this.context.changed();
+  }
+
+  // --- taking the lane ---
+
+  #take(): void {
+    this.#isTaking = true;
+    this.#order(WorkerOrder.Take);
+    this.#setTimer(TAKE_PATIENCE_MS, () => {
+      if (this.#isTaking) this.#failTake('it does not answer');
+      this.#child?.kill('SIGKILL'); // what it holds goes to the next one
+    });
+  }
+
+  #lookForFailure(): void {
+    const error = this.context.rows.workerError(this.#row);
+    if (error !== 0 && this.#state === WorkerState.Ready) {
+      this.#failTake(getSystemErrorName(-Math.abs(error)));
+      const pauseMs = Math.min(RETRY_LONGEST_MS, RETRY_STEP_MS * 2 ** this.#failedTakes);
+      this.#setTimer(pauseMs, () => this.context.changed());
+    }
+  }
+
+  #failTake(why: string): void {
+    this.#isTaking = false;
+    this.#failedTakes++;
+    this.context.log.warn({ event: 'take_failed', worker: this.lane, workerPid: this.pid, why },
+      `worker ${this.lane} (pid ${this.pid}) cannot take the lane over: ${why}`);
+    this.context.changed();
+  }
+
+  #order(order: WorkerOrder): void {
+    this.context.rows.order(this.#row, order);
+    this.#child?.kill('SIGUSR2');
+  }
+
+  // --- deaths ---
+
+  #vacate(child: ChildProcess, how: string): void {
+    if (this.#child !== child) return;
+    const wasServing = this.#state === WorkerState.Serving;
+    const hasEnded = this.#goal === Goal.End;
+    // The truth for whoever claims the lane: its owner, if this was it, is dead.
+    this.context.rows.markDead(this.#row);
+    this.context.rows.freeWorker(this.#row);
+    if (this.#isTaking) this.#failedTakes++;
+    this.#child = null;
+    this.#row = 0;
+    this.#state = WorkerState.Free;
+    this.#isTaking = false;
+    this.#setTimer(null, () => {});
+    if (hasEnded) this.#tellEnd(child, how);
+    else this.#replace(child, how, wasServing);
+    this.context.changed();
+  }
+
+  /** What Node itself says, of an uncaught error for example. */
+  #tellOutput(text: string): void {
+    this.context.log.error({ event: 'worker_output', worker: this.lane }, text.trimEnd());
+  }
+
+  #tellEnd(child: ChildProcess, how: string): void {
+    this.context.log.info({ event: 'worker_ended', worker: this.lane, workerPid: child.pid, how },
+      `worker ${this.lane} (pid ${child.pid}) ended: ${how}`);
+  }
+
+  #replace(child: ChildProcess, how: string, wasServing: boolean): void {
+    const { rows, log } = this.context;
+    const pauseMs = this.#backOff.next(performance.now() - this.#startedAt);
+    rows.countRestart(this.lane);
+    const when = pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`;
+    const facts = { worker: this.lane, workerPid: child.pid, how, pauseMs, wasServing };
+    log.error({ event: 'worker_died', ...facts },
+      `worker ${this.lane} (pid ${child.pid}) died: ${how}; a new one starts ${when}`);
+    this.#setTimer(pauseMs, () => this.#refill());
+  }
+
+  #refill(): void {
+    try {
+      this.#fill();
+    } catch (error) {
+      const pauseMs = this.#backOff.next(0);
+      this.context.log.error({ event: 'worker_not_started', worker: this.lane, pauseMs },
+        `worker ${this.lane} cannot be started: ${systemReason(error)}; next try in ${pauseMs} ms`);
+      this.#setTimer(pauseMs, () => this.#refill());
+    }
+  }
+
+  #setTimer(delayMs: number | null, then: () => void): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = delayMs === null ? null : setTimeout(() => {
+      this.#timer = null;
+      then();
+    }, delayMs);
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Goal: a worker gets the order that its row and its seat's goal ask for, each once; a dead one is
+ *   said to be dead and is replaced.
+ * Method: rows in an array, processes that only write down which signals they get.
+ */
+import t from 'tap';
+import type { ChildProcess } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import type { Generation } from '../../../src/master/generation.js';
+import { Goal, Seat, type WorkerRows } from '../../../src/master/seat.js';
+import { WorkerOrder, WorkerState } from '../../../src/shm/codes.js';
+
+const ETIMEDOUT = 110;
+
+class FakeRows implements WorkerRows {
+  readonly state: WorkerState[] = [WorkerState.Free];
+  readonly error: number[] = [0];
+  readonly orders: WorkerOrder[] = [];
+  readonly dead: number[] = [];
+  restarts = 0;
+
+  openLane(): void {}
+  takeWorker(): number {
+    this.error.push(0);
+    return this.state.push(WorkerState.Starting) - 1;
+  }
+
+  freeWorker(): void {}
+  workerState(row: number): WorkerState { return this.state[row]!; }
+  workerError(row: number): number { return this.error[row]!; }
+  order(row: number, order: WorkerOrder): void {
+    this.error[row] = 0;
+    this.orders.push(order);
+  }
+
+  markDead(row: number): void { this.dead.push(row); }
+  countRestart(): void { this.restarts += 1; }
+}
+
+class FakeChild extends EventEmitter {
+  readonly signals: string[] = [];
+  readonly stderr = null;
+
+  constructor(readonly pid: number) { super(); }
+
+  kill(signal: string): void { this.signals.push(signal); }
+}
+
+function begin() {
+  const rows = new FakeRows();
+  const children: FakeChild[] = [];
+  const log = { info() {}, debug() {}, warn() {}, error() {} };
+  let onChanged = (): void => {};
+  const seat = new Seat({
+    rows, log: log as never, changed: () => onChanged(),
+    spawn: () => {
+      const child = new FakeChild(1000 + children.length);
+      children.push(child);
+      return child as unknown as ChildProcess;
+    },
+  }, 3, {} as Generation);
+  t.teardown(() => seat.end('SIGKILL'));
+  seat.start();
+  /** The worker says what it is. */
+  const say = (row: number, state: WorkerState, error = 0): void => {
+    rows.state[row] = state;
+    rows.error[row] = error;
+    seat.look(true);
+  };
+  const changed = (): Promise<void> => new Promise((resolve) => { onChanged = resolve; });
+  return { rows, children, seat, say, changed };
+}
+
+t.test('a ready worker waits until it is to serve', async (t) => {
+  const { rows, children, seat, say } = begin();
+  say(1, WorkerState.Ready);
+  t.ok(seat.isReady);
+  t.same(rows.orders, []);
+  seat.pursue(Goal.Serve);
+  seat.look(false);
+  t.same(rows.orders, [], 'not its turn');
+  seat.look(true);
+  seat.look(true);
+  t.same(rows.orders, [WorkerOrder.Take], 'once');
+  t.same(children[0]!.signals, ['SIGUSR2']);
+  t.ok(seat.isTaking);
+  say(1, WorkerState.Serving);
+  t.ok(seat.isServing);
+  t.notOk(seat.isTaking);
+});
+
+t.test('a frozen one takes the lane back, or ends', async (t) => {
+  const { rows, seat, say } = begin();
+  seat.pursue(Goal.Serve);
+  say(1, WorkerState.Ready);
+  say(1, WorkerState.Serving);
+  seat.pursue(Goal.StandBy);
+  say(1, WorkerState.Frozen);
+  t.same(rows.orders, [WorkerOrder.Take]);
+  seat.pursue(Goal.Serve);
+  seat.look(true);
+  say(1, WorkerState.Serving);
+  t.same(rows.orders, [WorkerOrder.Take, WorkerOrder.Take]);
+  seat.pursue(Goal.End);
+  seat.look(true);
+  t.same(rows.orders.length, 2, 'an owner is not told to end');
+  say(1, WorkerState.Frozen);
+  t.equal(rows.orders.at(-1), WorkerOrder.End);
+});
+
+t.test('a take that fails is tried again, and counted', async (t) => {
+  const { rows, seat, say, changed } = begin();
+  seat.pursue(Goal.Serve);
+  say(1, WorkerState.Ready);
+  say(1, WorkerState.Ready, ETIMEDOUT);
+  t.equal(seat.failedTakes, 1);
+  t.notOk(seat.isTaking);
+  await changed();
+  seat.look(true);
+  t.same(rows.orders, [WorkerOrder.Take, WorkerOrder.Take]);
+  say(1, WorkerState.Serving);
+  t.equal(seat.failedTakes, 0);
+});
+
+t.test('a death is told to claimants, and another worker comes', async (t) => {
+  const { rows, children, seat, say, changed } = begin();
+  seat.pursue(Goal.Serve);
+  say(1, WorkerState.Ready);
+  say(1, WorkerState.Serving);
+  children[0]!.emit('exit', null, 'SIGKILL');
+  t.same(rows.dead, [1]);
+  t.notOk(seat.isServing);
+  while (children.length < 2) await new Promise(setImmediate);
+  t.equal(rows.restarts, 1);
+  say(2, WorkerState.Ready);
+  t.ok(seat.isTaking, 'which serves in its place');
+  void changed;
+});
+
+t.test('who never starts is known', async (t) => {
+  const { children, seat } = begin();
+  children[0]!.emit('exit', 1, null);
+  while (children.length < 2) await new Promise(setImmediate);
+  t.equal(seat.failedStarts, 1);
+  t.equal(seat.failedTakes, 0);
+});
+
+t.test('the end is an end', async (t) => {
+  const { rows, children, seat, say } = begin();
+  say(1, WorkerState.Ready);
+  seat.pursue(Goal.End);
+  seat.look(true);
+  t.same(rows.orders, [WorkerOrder.End]);
+  children[0]!.emit('exit', 0, null);
+  seat.pursue(Goal.Serve);
+  seat.look(true);
+  t.ok(seat.isEmpty);
+  t.equal(children.length, 1);
+});

@@ -1,0 +1,81 @@
+/**
+ * Goal: lanes go from one crew to the other in one order, and go back when they cannot.
+ * Method: crews that do what the test says; what the takeover orders is written down.
+ */
+import t from 'tap';
+import { Takeover, TakeoverStage, type TakingCrew } from '../../../src/master/takeover.js';
+
+class FakeCrew implements TakingCrew {
+  isReady = false;
+  isServing = false;
+  hasEnded = false;
+  failedStarts = 0;
+  failedTakes = 0;
+  readonly lanes = [0, 1];
+
+  constructor(private readonly name: string, private readonly orders: string[]) {}
+
+  serve(): void { this.orders.push(`${this.name} serve`); }
+  standBy(): void { this.orders.push(`${this.name} stand by`); }
+  dismiss(): void { this.orders.push(`${this.name} dismiss`); }
+  end(signal: NodeJS.Signals): void { this.orders.push(`${this.name} ${signal}`); }
+}
+
+function begin() {
+  const orders: string[] = [];
+  const [old, next] = [new FakeCrew('old', orders), new FakeCrew('new', orders)];
+  old.isServing = true;
+  const takeover = new Takeover<FakeCrew>(old, next, {
+    onTaking: () => orders.push('taking'),
+    onTaken: () => orders.push('taken'),
+    onFailing: (why) => orders.push(`failing: ${why}`),
+    changed: () => {},
+  });
+  t.teardown(() => takeover.stop());
+  /** What was ordered since the last call, once the takeover has looked around. */
+  const look = (): string[] => {
+    takeover.continue();
+    return orders.splice(0);
+  };
+  return { takeover, old, next, look };
+}
+
+t.test('all goes well', async (t) => {
+  const { takeover, old, next, look } = begin();
+  t.same(look(), [], 'nothing before all are warm');
+  next.isReady = true;
+  t.same(look(), ['taking', 'old stand by', 'new serve'], 'never two that want a lane');
+  old.isServing = false;
+  t.same(look(), []);
+  next.isServing = true;
+  t.same(look(), ['taken', 'old dismiss']);
+  t.equal(takeover.stage, TakeoverStage.Parting);
+  t.same(look(), []);
+  old.hasEnded = true;
+  t.same(look(), []);
+  t.equal(takeover.stage, TakeoverStage.Done);
+});
+
+t.test('workers that do not start: the old ones never stop', async (t) => {
+  const { takeover, next, look } = begin();
+  next.failedStarts = 3;
+  t.same(look(), ['failing: its workers do not start', 'new SIGTERM']);
+  next.hasEnded = true;
+  t.same(look(), []);
+  t.equal(takeover.stage, TakeoverStage.Failed);
+});
+
+t.test('a lane that cannot be taken: all go back, then the new ones end', async (t) => {
+  const { takeover, old, next, look } = begin();
+  next.isReady = true;
+  look();
+  old.isServing = false;
+  next.failedTakes = 5;
+  t.same(look(), ['failing: its workers cannot take the lanes over', 'new stand by', 'old serve']);
+  t.same(look(), [], 'the new ones stay as long as they may have a lane');
+  old.isServing = true;
+  t.same(look(), ['new SIGTERM']);
+  next.hasEnded = true;
+  look();
+  t.equal(takeover.stage, TakeoverStage.Failed);
+});
