@@ -8,6 +8,8 @@ import { directivesOf, type Scope } from '../config/directives.js';
 import { findRestartOnly } from '../config/reload.js';
 import { ConfigError } from '../config/remarks.js';
 import type { Settings } from '../config/settings.js';
+import { workerCount } from './capacities.js';
+import { placeOf } from './place.js';
 
 export interface Loaded {
   readonly settings: Settings;
@@ -28,7 +30,18 @@ export function loadAgain(load: () => Loaded, running: Settings, log: Logger): S
   for (const line of findRestartOnly(running, loaded.settings)) {
     log.warn({ event: 'conf_restart_only' }, line);
   }
-  return keepRestartOnly(running, loaded.settings);
+  return keepWorkers(running, keepRestartOnly(running, loaded.settings), log);
+}
+
+/** Sessions cannot move between lanes, so no lane can end before a restart. */
+export function keepWorkers(running: Settings, next: Settings, log: Logger): Settings {
+  const lanes = workerCount(running);
+  const asked = workerCount(next);
+  if (asked >= lanes) return next;
+  log.error({ event: 'workers_not_removed', workers: lanes, asked },
+    `${placeOf(next, 'worker_processes')}: stays ${lanes}, a reload does not take workers away ` +
+    `(${asked} asked for): restart to have fewer; the rest of the configuration is applied`);
+  return { ...next, global: { ...next.global, workerProcesses: lanes } };
 }
 
 /** Logs why a reload is not done. */

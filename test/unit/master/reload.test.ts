@@ -29,10 +29,10 @@ function memory() {
 }
 
 t.test('restart-only directives keep their value', async (t) => {
-  const next = read('worker_processes: 3\n  log_level: debug',
+  const next = read('max_openfiles: 3000\n  log_level: debug',
     `${LISTEN}\n    reuseport: off\n    timeout: 5`);
   const kept = keepRestartOnly(running, next.settings);
-  t.equal(kept.global.workerProcesses, 2);
+  t.equal(kept.global.maxOpenfiles, 0);
   t.equal(kept.global.logLevel, 'debug');
   t.equal(kept.pools[0]!.reuseport, true);
   t.equal(kept.pools[0]!.timeoutMs, 5);
@@ -45,10 +45,23 @@ t.test('a pool that moves begins afresh', async (t) => {
 
 t.test('what stays is said', async (t) => {
   const { lines, log } = memory();
-  const load = () => read('worker_processes: 3', `${LISTEN}\n    reuseport: on`);
+  const load = () => read('worker_processes: 2\n  max_openfiles: 3000',
+    `${LISTEN}\n    reuseport: on`);
   const next = loadAgain(load, running, log);
-  t.equal(next?.global.workerProcesses, 2);
-  t.match(lines, [/^conf_restart_only: conf\.yml:2:1: worker_processes: stays 2/]);
+  t.equal(next?.global.maxOpenfiles, 0);
+  t.match(lines, [/^conf_restart_only: conf\.yml:3:1: max_openfiles: stays 0/]);
+});
+
+t.test('workers are added, but not taken away', async (t) => {
+  const { lines, log } = memory();
+  const ask = (workers: number) => loadAgain(() =>
+    read(`worker_processes: ${workers}\n  log_level: debug`, LISTEN), running, log);
+  t.equal(ask(3)?.global.workerProcesses, 3);
+  t.same(lines, []);
+  const fewer = ask(1);
+  t.equal(fewer?.global.workerProcesses, 2);
+  t.equal(fewer?.global.logLevel, 'debug', 'the rest is applied');
+  t.match(lines, [/^workers_not_removed: conf\.yml:2:1: worker_processes: stays 2/]);
 });
 
 t.test('every mistake is logged, and there are no settings', async (t) => {

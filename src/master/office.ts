@@ -1,0 +1,102 @@
+/**
+ * What it means to be the master in charge: exactly one is, whoever's workers serve.
+ *
+ *   in charge    ejects and re-admits servers, answers on the statistics' ports, is the master that
+ *                the superblock, the mute parent and the service manager know, and removes what is
+ *                left when it ends
+ *   else         only looks after its own workers
+ */
+import type { ChildProcess } from 'node:child_process';
+import type { Logger } from '../base/log.js';
+import type { Settings } from '../config/settings.js';
+import { native } from '../native/binding.js';
+import { Crew } from './crew.js';
+import { Ejection } from './ejection.js';
+import type { Generation } from './generation.js';
+import type { House } from './house.js';
+import { notify } from './notify.js';
+import type { ParentLine } from './parent-line.js';
+import { spawnWorker } from './spawn.js';
+
+export class Office {
+  readonly log: Logger;
+  readonly ejection: Ejection;
+  #isHeld = false;
+
+  constructor(
+    readonly house: House,
+    readonly parent: ParentLine | null,
+    readonly isBackground: boolean, // the terminal was left: workers must not hold it
+    /** Something happened that the master's loop should look at. */
+    readonly changed: () => void,
+  ) {
+    this.log = house.log.to;
+    this.ejection = new Ejection({ instance: house.instance, log: this.log });
+    native.processWatch(house.doorbell, () => {
+      this.ejection.look();
+      changed();
+    });
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** From now on this master is in charge, and lanes follow `generation`. */
+  hold(generation: Generation): void {
+    this.house.instance.publish(generation);
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    this.ejection.take();
+    this.house.admin.resume();
+  }
+
+  /** Tells whoever started Baton which master to turn to. */
+  announce(): void {
+    this.parent?.serving();
+    notify({ kind: 'ready', pid: process.pid });
+  }
+
+  /** Another master is in charge. */
+  resign(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.ejection.rest();
+    this.house.admin.pause();
+  }
+
+  /** A crew for this generation; nobody is started yet. */
+  crewOf(generation: Generation): Crew {
+    return new Crew({
+      rows: this.house.instance,
+      log: this.log,
+      changed: this.changed,
+      spawn: (lane, row) => this.#spawn(generation, lane, row),
+    }, generation);
+  }
+
+  /** Follows what a reload has changed of the master itself. */
+  follow(settings: Settings): void {
+    try {
+      this.house.follow(settings);
+    } catch (error) {
+      this.log.error({ event: 'log_not_reopened' }, `log: ${settings.global.log} ` +
+        `cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+
+  #spawn(generation: Generation, lane: number, row: number): ChildProcess {
+    const { instance, doorbell, gears, listeners, build, log } = this.house;
+    const outside = this.isBackground ? 'ignore' : 'inherit';
+    return spawnWorker({
+      node: build.execPath,
+      program: build.workerProgram,
+      addon: build.addon,
+      shmFd: instance.shmFd,
+      segmentBytes: instance.bytes,
+      openFilesMax: instance.openFilesMax,
+      doorbell,
+      stderr: log.file === null ? outside : 'pipe',
+    }, { row, generation, gear: gears.of(lane), sockets: listeners.of(lane) });
+  }
+}
