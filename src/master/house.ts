@@ -3,42 +3,67 @@
  *
  *   log ─ limits ─ pid file's lock ─ shared memory ─ listening sockets, statistics ─ pid file
  *
- * Whatever cannot be had is the operator's to correct; as much of it as possible is told at once.
+ * A first master makes all of it; one that takes another's place inherits everything from the lock
+ * on. Whatever cannot be had is the operator's to correct; as much of it as possible is told at
+ * once. The last master removes what would outlive it, one that others follow only lets go.
  */
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { startAdmin, type Admin } from '../admin/server.js';
+import { startAdmin, type Admin, type AdminHandover } from '../admin/server.js';
 import { OperatorError, systemCode, systemReason } from '../base/errors.js';
 import { Log } from '../base/log.js';
 import { REDIS_VERSION, VERSION } from '../base/version.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { commands } from '../protocol/command-table.js';
+import { AdminSockets } from './admin-sockets.js';
+import { BuildCopy } from './build-copy.js';
 import { workerCount } from './capacities.js';
+import type { Handover } from './handover.js';
 import { Instance } from './instance.js';
+import { LaneGears } from './lane-gear.js';
 import { Listeners, type Tell } from './listeners.js';
 import { PidFile } from './pid-file.js';
 import { placeOf } from './place.js';
+import { keepRestartOnly } from './reload.js';
 import { identityOf } from './spawn.js';
 
-export class House {
+interface Belongings {
+  readonly log: Log;
+  readonly pidFile: PidFile | null;
+  readonly instance: Instance;
+  readonly listeners: Listeners;
+  readonly admin: Admin;
+  readonly gears: LaneGears;
+  readonly build: BuildCopy;
+}
+
+export class House implements Belongings {
   readonly doorbell = native.processDoorbell();
+  readonly log: Log;
+  readonly pidFile: PidFile | null;
+  readonly instance: Instance;
+  readonly listeners: Listeners;
+  readonly admin: Admin;
+  readonly gears: LaneGears;
+  readonly build: BuildCopy;
 
-  private constructor(
-    readonly log: Log,
-    readonly pidFile: PidFile | null,
-    readonly instance: Instance,
-    readonly listeners: Listeners,
-    private readonly admin: Admin,
-  ) {}
+  private constructor(belongings: Belongings) {
+    this.log = belongings.log;
+    this.pidFile = belongings.pidFile;
+    this.instance = belongings.instance;
+    this.listeners = belongings.listeners;
+    this.admin = belongings.admin;
+    this.gears = belongings.gears;
+    this.build = belongings.build;
+  }
 
-  /** Throws OperatorError; then nothing is left behind. */
+  /** Of a first master. Throws OperatorError; then nothing is left behind. */
   static async open(settings: Settings): Promise<House> {
     const undo: (() => unknown)[] = [];
     try {
       const log = openLog(settings);
-      const warn: Tell = (event, facts, message) => log.to.warn({ event, ...facts }, message);
-      const info: Tell = (event, facts, message) => log.to.info({ event, ...facts }, message);
+      const { warn, info } = tellsOf(log);
       const openFilesMax = applyLimits(settings, warn);
       const { pid } = settings.global;
       const pidFile = pid === null ? null : PidFile.lock(resolve(pid));
@@ -49,22 +74,60 @@ export class House {
         warn: (event, message) => warn(event, {}, message),
       });
       undo.push(() => instance.close());
-      const listeners = new Listeners(workerCount(settings), { info, warn });
+      const listeners = new Listeners({ info, warn });
       undo.push(() => listeners.close());
-      const admin = await openAll(settings, log, instance, listeners, undo);
+      const admin = openAll(settings, log, instance, listeners);
+      undo.push(() => admin.close());
+      const build = BuildCopy.make((line) => warn('build_not_copied', {}, line));
+      undo.push(() => build.close());
       pidFile?.write(process.pid);
-      return new House(log, pidFile, instance, listeners, admin);
+      const gears = new LaneGears();
+      return new House({ log, pidFile, instance, listeners, admin, gears, build });
     } catch (error) {
       for (const step of undo.reverse()) await step();
       throw error;
     }
   }
 
-  /** Gives everything back. The log stays usable. */
+  /**
+   * Of a master that takes another's place: `settings` are those of the file, `running` says which
+   * of them cannot change. Throws OperatorError; what was inherited is as before then.
+   */
+  static async inherit(settings: Settings, handover: Handover): Promise<House> {
+    const log = openLog(settings);
+    const { warn, info } = tellsOf(log);
+    const openFilesMax = applyLimits(settings, warn);
+    const { shm, pidFile } = handover;
+    const instance = Instance.attach(shm, { openFilesMax });
+    const kept = keepRestartOnly(instance.roster.settings, settings);
+    const mistakes = [...identityMistakes(kept), ...instance.misfits(kept)];
+    if (mistakes.length > 0) throw new OperatorError('cannot-upgrade', mistakes);
+    giveTo(kept, log, instance);
+    const listeners = new Listeners({ info, warn });
+    listeners.inherit(handover.listeners);
+    const admin = openAdmin(kept, log, instance, handover.admin);
+    return new House({
+      log, instance, listeners, admin,
+      pidFile: pidFile === null ? null : PidFile.inherit(pidFile.path, pidFile.lockFd),
+      gears: new LaneGears(handover.gears),
+      build: BuildCopy.make((line) => warn('build_not_copied', {}, line)),
+    });
+  }
+
+  /** The end of all: gives everything back. The log stays usable. */
   async close(): Promise<void> {
     await this.admin.close();
     this.abandon();
-    native.socketClose(this.doorbell);
+    this.#letGo();
+  }
+
+  /** The end of this master, while another one goes on with everything. */
+  async leave(): Promise<void> {
+    await this.admin.close();
+    this.listeners.release();
+    this.pidFile?.leave();
+    this.build.close();
+    this.#letGo();
   }
 
   /** Removes what would outlive the process, without waiting for anything. */
@@ -72,6 +135,12 @@ export class House {
     this.listeners.close();
     this.instance.close();
     this.pidFile?.close();
+    this.build.close();
+  }
+
+  #letGo(): void {
+    this.gears.close();
+    native.socketClose(this.doorbell);
   }
 
   /** Follows what a reload has changed of the log and of who the workers are. */
@@ -138,31 +207,50 @@ function applyLimits(settings: Settings, warn: Tell): number {
   return soft;
 }
 
-async function openAll(
+/** A first master's sockets; every mistake is told together. */
+function openAll(
   settings: Settings, log: Log, instance: Instance, listeners: Listeners,
-  undo: (() => unknown)[],
-): Promise<Admin> {
+): Admin {
   const mistakes = identityMistakes(settings);
   if (mistakes.length === 0) giveTo(settings, log, instance);
-  const attempt = async <T>(open: () => T | Promise<T>): Promise<T | null> => {
+  const attempt = <T>(open: () => T): T | null => {
     try {
-      return await open();
+      return open();
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       mistakes.push(...error.lines);
       return null;
     }
   };
-  await attempt(() => listeners.open(settings));
+  const roster = instance.nextRoster(settings);
+  attempt(() => listeners.change(roster, workerCount(settings)).finish());
+  const admin = attempt(() => openAdmin(settings, log, instance, null));
+  if (mistakes.length > 0 || admin === null) {
+    void admin?.close();
+    throw new OperatorError('cannot-open', mistakes);
+  }
+  return admin;
+}
+
+/** `inherited`: the ports of a master that still answers there; this one does so later. */
+function openAdmin(
+  settings: Settings, log: Log, instance: Instance, inherited: readonly AdminHandover[] | null,
+): Admin {
   const facts = {
     version: VERSION, redisVersion: REDIS_VERSION, host: hostname(),
     commandNames: commands.map(({ name }) => name),
   };
-  const admin = await attempt(() =>
-    startAdmin({ settings, counters: instance.counters, facts, log: log.to }));
-  if (admin !== null) undo.push(() => admin.close());
-  if (mistakes.length > 0 || admin === null) throw new OperatorError('cannot-open', mistakes);
-  return admin;
+  return startAdmin({
+    settings, counters: instance.counters, facts, log: log.to, sockets: new AdminSockets(),
+    ...(inherited === null ? {} : { inherited: [...inherited], isPaused: true }),
+  });
+}
+
+function tellsOf(log: Log): { readonly warn: Tell; readonly info: Tell } {
+  return {
+    warn: (event, facts, message) => log.to.warn({ event, ...facts }, message),
+    info: (event, facts, message) => log.to.info({ event, ...facts }, message),
+  };
 }
 
 function giveTo(settings: Settings, log: Log, instance: Instance | null): void {

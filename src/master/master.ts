@@ -4,12 +4,13 @@
  *              all serve              QUIT                   TERM, INT, or time is over
  *   Starting ───────────► Running ───────────► Quitting ─────────────────► Terminating
  *       │                   │ ▲                    └──── all workers gone ──────┴────► Ended
- *       │ workers do not    └─┘ HUP                                             ▲
+ *       │ workers do not    └─┘ HUP, USR2                                       ▲
  *       └─ start ───────────────────────────────────────────────────────────────┘
  *
- * Signal handlers, timers and exit events only set a flag and wake the loop. #cycle() then looks at
- * the whole situation from the top; its order is the specification. The master never touches a
- * client's bytes.
+ * Signal handlers, timers, doorbells and exit events only set a flag and wake the loop. #cycle()
+ * then looks at the whole situation from the top; its order is the specification. The master never
+ * touches a client's bytes. What takes several steps has a state machine of its own: a reload
+ * (reloading.ts), an upgrade as the old master (upgrade.ts) or as the new one (succession.ts).
  */
 import { ExitCode, systemReason } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
@@ -17,47 +18,45 @@ import { VERSION } from '../base/version.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { Crew } from './crew.js';
-import { Ejection } from './ejection.js';
-import { House, identityMistakes } from './house.js';
-import type { Generation } from './generation.js';
-import type { ListenerChange } from './listeners.js';
-import { loadAgain, reasonsOf, refuse, type Loaded } from './reload.js';
+import { unpack, type Handover } from './handover.js';
+import { House } from './house.js';
+import { notify } from './notify.js';
+import { Office } from './office.js';
+import { ParentLine } from './parent-line.js';
+import type { Loaded } from './reload.js';
+import { Reloading } from './reloading.js';
 import { Signals, type SignalFlags } from './signals.js';
-import { spawnWorker } from './spawn.js';
+import { Succession } from './succession.js';
+import { prepareSuccession } from './succession-start.js';
+import { Upgrade, UpgradeStage } from './upgrade.js';
 
 export interface MasterOptions {
   readonly load: () => Loaded; // reads the configuration; throws ConfigError
   readonly title: string; // what ps shows behind "baton: master process"
-  readonly workerProgram: string; // path of the worker's main module
   readonly isBackground: boolean; // onUp() leaves the terminal, so workers must not hold it
-  readonly onUp: () => void; // called once every worker serves
+  readonly onUp: () => void; // called once every worker serves; not in a master that succeeds
 }
 
 const enum Stage { Starting, Running, Quitting, Terminating, Ended }
 
-/** Workers of a new configuration, not all of which serve yet. */
-interface Successor {
-  readonly crew: Crew;
-  readonly change: ListenerChange;
-  readonly patience: NodeJS.Timeout;
-  isLate: boolean;
-  isAbandoned: boolean;
-}
-
 const KILL_AFTER_MS = 1000; // as nginx
 const START_PATIENCE_MS = 30_000;
+const STAND_DOWN_PATIENCE_MS = 5000;
 const FAILED_STARTS_MAX = 3;
 
 export class Master {
   readonly ended: Promise<ExitCode>;
   readonly #flags: SignalFlags;
   readonly #log: Logger;
-  readonly #ejection: Ejection;
+  readonly #office: Office;
   #stage = Stage.Starting;
   #exitCode = ExitCode.Ok;
-  #current: Crew;
-  #next: Successor | null = null; // starting
-  #old: Crew | null = null; // draining
+  #crew: Crew;
+  #reloading: Reloading | null = null;
+  #upgrade: Upgrade | null = null;
+  #succession: Succession | null = null;
+  #isLeaving = false; // another master goes on without this one
+  #told = new Set<string>(); // what waits and has been said once
   #isLate = false; // what the running timer waited for has not happened
   #timer: NodeJS.Timeout | null = null;
   #isAwake = false;
@@ -66,46 +65,46 @@ export class Master {
   /** Opens everything and starts the workers. Throws OperatorError; then nothing is left behind. */
   static async start(options: MasterOptions, loaded: Loaded): Promise<Master> {
     const signals = new Signals();
-    const house = await House.open(loaded.settings);
-    dieCleanly(house);
-    for (const line of loaded.warnings) house.log.to.warn({ event: 'conf_warning' }, line);
+    const parent = ParentLine.fromEnvironment();
+    const handover = unpack();
     native.processTitle(`baton: master process ${options.title}`);
-    return new Master(options, house, signals, loaded.settings);
+    const house = handover === null ? await House.open(loaded.settings)
+      : await House.inherit(loaded.settings, handover);
+    for (const line of loaded.warnings) house.log.to.warn({ event: 'conf_warning' }, line);
+    return new Master(options, house, signals, parent, loaded.settings, handover);
   }
 
   private constructor(
     private readonly options: MasterOptions, private readonly house: House, signals: Signals,
-    settings: Settings,
+    parent: ParentLine | null, settings: Settings, handover: Handover | null,
   ) {
     this.#log = house.log.to;
     this.ended = new Promise((resolve) => { this.#onEnded = resolve; });
     this.#flags = signals.flags;
-    this.#ejection = new Ejection({
-      instance: house.instance, log: this.#log,
-      lanes: () => this.#crews().flatMap(({ lanes }) => lanes),
-    });
-    native.processWatch(house.doorbell, () => this.#ejection.look());
+    const isBackground = handover?.isBackground ?? options.isBackground;
+    this.#office = new Office(house, parent, isBackground, () => this.#wake());
+    this.#dieCleanly();
     this.#log.info({ event: 'starting', version: VERSION, conf: settings.file },
       `Baton ${VERSION} starts with ${settings.file}`);
-    this.#current = this.#crewOf(house.instance.write(0, settings));
-    this.#setTimer(START_PATIENCE_MS);
-    try {
-      this.#current.start();
-    } catch (error) {
-      this.#exitCode = ExitCode.Failed;
-      this.#log.fatal({ event: 'start_failed' },
-        `the workers cannot be started: ${systemReason(error)}`);
-      this.#terminate('a failed start');
+    if (handover === null) this.#crew = this.#startFirst(settings);
+    else {
+      this.#succession = prepareSuccession(this.#office, settings, handover);
+      this.#crew = this.#succession.crew;
+      this.#stage = Stage.Running;
     }
+    parent?.onGone(() => {
+      this.#flags.terminate = true;
+      this.#wake();
+    });
     signals.follow(() => this.#wake());
   }
 
   get #settings(): Settings {
-    return this.#current.generation.settings;
+    return this.#crew.generation.roster.settings;
   }
 
-  #crews(): Crew[] {
-    return [this.#current, this.#next?.crew ?? null, this.#old].filter((crew) => crew !== null);
+  #crews(): readonly Crew[] {
+    return this.#reloading?.crews ?? [this.#crew];
   }
 
   /** The loop, run soon: flags that are set together are seen together. */
@@ -119,33 +118,46 @@ export class Master {
   }
 
   #cycle(): void {
-    const flags = this.#flags;
     if (this.#stage === Stage.Ended) return;
+    for (const crew of this.#crews()) crew.look();
     const isStopping = this.#stage === Stage.Quitting || this.#stage === Stage.Terminating;
-    if (isStopping && this.#crews().every(({ hasEnded }) => hasEnded)) return this.#end();
-    if (flags.terminate && this.#stage !== Stage.Terminating) return this.#terminate('TERM or INT');
-    if (this.#stage === Stage.Terminating) {
-      if (this.#takeLate()) this.#endAll('SIGKILL');
-      return;
-    }
-    if (flags.quit && this.#stage !== Stage.Quitting) return this.#quit();
-    if (this.#stage === Stage.Quitting) {
-      if (this.#takeLate()) this.#terminate('worker_shutdown_timeout');
-      return;
-    }
+    if (isStopping && this.#hasAllEnded()) return this.#end();
+    if (this.#stage === Stage.Terminating) return this.#continueTermination();
+    if (this.#isLeaving) return this.#continueQuitting();
+    if (this.#flags.terminate && this.#mayStop()) return this.#terminate('TERM or INT');
+    if (this.#stage === Stage.Quitting) return this.#continueQuitting();
+    if (this.#flags.quit && this.#mayStop()) return this.#quit();
     if (this.#stage === Stage.Starting) this.#continueStart();
-    else this.#continueReload();
+    this.#continueReload();
+    this.#continueSuccession();
+    this.#continueUpgrade();
     if (this.#take('reopen')) this.#reopen();
-    if (this.#take('upgrade')) this.#refuseSignal('USR2', 'binary upgrade');
-    if (this.#take('commit')) this.#ignoreWindowChange();
-    const isReloading = this.#next !== null || this.#old !== null;
-    if (flags.reload && this.#stage === Stage.Running && !isReloading) this.#reload();
+    if (this.#flags.commit) this.#commit();
+    if (this.#flags.upgrade) this.#startUpgrade();
+    if (this.#flags.reload) this.#reload();
   }
 
   // --- start ---
 
+  #startFirst(settings: Settings): Crew {
+    const { instance } = this.house;
+    const generation = instance.write(instance.nextRoster(settings));
+    const crew = this.#office.crewOf(generation);
+    this.#office.ejection.watch([generation]);
+    this.#office.hold(generation);
+    this.#setTimer(START_PATIENCE_MS);
+    try {
+      crew.start();
+      crew.serve(crew.lanes, false);
+    } catch (error) {
+      this.#crew = crew;
+      this.#failStart(`the workers cannot be started: ${systemReason(error)}`);
+    }
+    return crew;
+  }
+
   #continueStart(): void {
-    const crew = this.#current;
+    const crew = this.#crew;
     if (crew.isServing) {
       this.#stage = Stage.Running;
       this.#setTimer(null);
@@ -153,109 +165,140 @@ export class Master {
       this.#log.info({ event: 'started', version: VERSION, workers: pids },
         `Baton ${VERSION} serves with ${pids.length} worker${pids.length === 1 ? '' : 's'}`);
       this.options.onUp();
+      this.#office.announce();
       return this.#wake();
     }
     if (crew.failedStarts < FAILED_STARTS_MAX && !this.#takeLate()) return;
+    this.#failStart('the workers do not start');
+  }
+
+  #failStart(why: string): void {
     this.#exitCode = ExitCode.Failed;
-    this.#log.fatal({ event: 'start_failed' }, 'the workers do not start');
+    this.#log.fatal({ event: 'start_failed' }, why);
     this.#terminate('a failed start');
   }
 
-  // --- reload: new workers first, then the old ones drain ---
+  // --- reload ---
 
   #reload(): void {
-    const { instance, listeners } = this.house;
-    this.#flags.reload = false;
-    this.#log.info({ event: 'reloading' }, `reading ${this.#settings.file} again`);
-    const settings = loadAgain(this.options.load, this.#settings, this.#log);
-    if (settings === null) return;
-    const mistakes = [...instance.misfits(settings), ...identityMistakes(settings)];
-    if (mistakes.length > 0) return refuse(mistakes, this.#log);
-    let change: ListenerChange;
-    try {
-      change = listeners.change(settings);
-    } catch (error) {
-      return refuse(reasonsOf(error), this.#log);
+    if (this.#stage !== Stage.Running || this.#reloading !== null) return;
+    if (this.#upgrade !== null) return this.#rollBack(this.#upgrade);
+    if (this.#succession !== null || !this.house.instance.isHalfFree()) {
+      return this.#tellOnce('reload_waits', 'HUP: the old version can still take the sessions ' +
+        'back; the configuration is read again when the upgrade is committed');
     }
-    const crew = this.#crewOf(instance.write(this.#current.generation.number + 1, settings));
-    const patience = setTimeout(() => {
-      next.isLate = true;
-      this.#wake();
-    }, START_PATIENCE_MS);
-    const next: Successor = { crew, change, patience, isLate: false, isAbandoned: false };
-    this.#next = next;
-    try {
-      crew.start();
-    } catch (error) {
-      this.#abandon(next, systemReason(error));
-    }
+    this.#take('reload');
+    this.#reloading = Reloading.begin(this.#office, this.options.load, this.#crew);
+    this.#continueReload();
   }
 
   #continueReload(): void {
-    if (this.#old !== null) this.#continueDrain(this.#old);
-    const next = this.#next;
-    if (next === null) return;
-    if (next.isAbandoned) {
-      if (!next.crew.hasEnded) return;
-      this.#next = null;
-      this.#forget(next.crew);
-    } else if (next.crew.isServing) this.#switchTo(next);
-    else if (next.isLate || next.crew.failedStarts >= FAILED_STARTS_MAX) {
-      this.#abandon(next, 'its workers do not start');
+    const reloading = this.#reloading;
+    if (reloading === null) return;
+    reloading.continue();
+    this.#crew = reloading.crew;
+    if (!reloading.isOver) return;
+    this.#reloading = null;
+    this.#wake();
+  }
+
+  // --- upgrade, as the old master ---
+
+  #startUpgrade(): void {
+    if (this.#upgrade !== null || this.#succession !== null) {
+      this.#take('upgrade');
+      const pid = this.#upgrade?.pid ?? process.pid;
+      this.#log.error({ event: 'upgrade_refused', masterPid: pid },
+        `USR2: an upgrade (to pid ${pid}) is not finished: commit it or roll it back first`);
+      return;
     }
-  }
-
-  #abandon(next: Successor, why: string): void {
-    clearTimeout(next.patience);
-    next.isAbandoned = true;
-    next.change.undo();
-    next.crew.end('SIGKILL');
-    this.#log.error({ event: 'reload_failed', why },
-      `the reload failed, the running configuration stays: ${why}`);
-  }
-
-  #switchTo({ crew, change, patience }: Successor): void {
-    clearTimeout(patience);
-    const old = this.#current;
-    this.#next = null;
-    this.#current = crew;
-    this.#old = old;
-    change.finish();
-    this.#follow();
-    old.end('SIGQUIT');
-    this.#setTimer(this.#settings.global.workerShutdownTimeoutMs);
-    const { number } = crew.generation;
-    const facts = { generation: number, workers: crew.pids, draining: old.pids };
-    this.#log.info({ event: 'reloaded', ...facts },
-      'the new configuration serves, the old workers finish what they have');
-  }
-
-  #continueDrain(old: Crew): void {
-    if (old.hasEnded) {
-      this.#setTimer(null);
-      this.#old = null;
-      this.#forget(old);
-      this.#log.info({ event: 'drained', generation: old.generation.number },
-        'the old workers have ended');
-    } else if (this.#takeLate()) {
-      this.#log.warn({ event: 'drain_cut', workers: old.pids },
-        `worker_shutdown_timeout is over, ${old.pids.length} old worker(s) are ended`);
-      old.end('SIGKILL');
-    }
-  }
-
-  #follow(): void {
+    if (this.#stage !== Stage.Running || this.#reloading !== null) return;
+    this.#take('upgrade');
     try {
-      this.house.follow(this.#settings);
+      this.#upgrade = new Upgrade(this.#office, this.#crew);
     } catch (error) {
-      this.#log.error({ event: 'log_not_reopened' },
-        `log: ${this.#settings.global.log} cannot be opened: ${systemReason(error)}`);
+      this.#log.error({ event: 'upgrade_failed', why: systemReason(error) },
+        `the upgrade cannot be started: ${systemReason(error)}`);
     }
   }
 
-  #forget(crew: Crew): void {
-    this.#ejection.forget(crew.generation);
-    this.house.instance.erase(crew.generation);
+  #continueUpgrade(): void {
+    const upgrade = this.#upgrade;
+    if (upgrade === null) return;
+    upgrade.continue();
+    if (upgrade.isDone) return this.#leaveIfDue(upgrade);
+    const isLost = upgrade.stage >= UpgradeStage.Recalling;
+    if (isLost && this.#flags.quit && !upgrade.isSuccessorStopping
+      && upgrade.stage < UpgradeStage.Returned) {
+      this.#take('quit');
+      this.#log.error({ event: 'quit_not_done' },
+        'QUIT was for the end of the upgrade, which failed: this master goes on');
+    }
+    if (isLost && this.#take('commit')) {
+      this.#log.error({ event: 'commit_not_done' }, 'WINCH: there is nothing to commit');
+    }
+    if (upgrade.stage !== UpgradeStage.Over) return;
+    this.#upgrade = null;
+    this.#told.clear();
+    this.#wake();
+  }
+
+  /** The new master is in charge: is there anything left to stay for? */
+  #leaveIfDue(upgrade: Upgrade): void {
+    const { stage, isSuccessorStopping, hasSuccessorEnded, isWindowOver } = upgrade;
+    if (stage === UpgradeStage.Window && isSuccessorStopping) {
+      upgrade.commit('the new master was told to stop');
+    }
+    if (upgrade.stage !== UpgradeStage.Committed) return;
+    if (isSuccessorStopping || hasSuccessorEnded || isWindowOver) this.#leave(upgrade);
+  }
+
+  /** HUP to a master whose upgrade is under way. */
+  #rollBack(upgrade: Upgrade): void {
+    this.#take('reload');
+    const { stage } = upgrade;
+    if (stage <= UpgradeStage.Window) return upgrade.rollBack('HUP');
+    const why = stage === UpgradeStage.Committed
+      ? 'the upgrade is committed, the old workers have ended'
+      : `the sessions are taken back already; end the new master (pid ${upgrade.pid}) first`;
+    this.#log.error({ event: 'reload_refused', masterPid: upgrade.pid }, `HUP: ${why}`);
+  }
+
+  /** WINCH. A terminal sends it whenever its window changes. */
+  #commit(): void {
+    const isMeant = this.#office.isBackground || !native.processHasTerminal();
+    const upgrade = this.#upgrade;
+    if (!isMeant || upgrade === null) {
+      this.#take('commit');
+      this.#log.debug({ event: 'signal_ignored', signal: 'WINCH' }, 'WINCH is ignored');
+    } else if (upgrade.isDone) {
+      this.#take('commit');
+      upgrade.commit('WINCH');
+    } else {
+      this.#tellOnce('commit_waits', 'WINCH: the upgrade is committed when it is complete');
+    }
+  }
+
+  // --- upgrade, as the new master ---
+
+  #continueSuccession(): void {
+    const succession = this.#succession;
+    if (succession === null) return;
+    succession.continue();
+    this.#crew = succession.crew;
+    if (succession.mustEnd) return this.#standDown(succession);
+    if (!succession.isOver) return;
+    this.#succession = null;
+    this.#told.clear();
+    this.#wake();
+  }
+
+  /** The old master serves (again). */
+  #standDown(succession: Succession): void {
+    if (this.#isLeaving) return;
+    this.#exitCode = succession.hasFailed ? ExitCode.Failed : ExitCode.Ok;
+    this.#log.info({ event: 'standing_down' }, 'the old version goes on, this master ends');
+    this.#standAside('SIGTERM');
   }
 
   // --- the other signals ---
@@ -265,75 +308,112 @@ export class Master {
     for (const crew of this.#crews()) crew.reopenLogs();
   }
 
-  #refuseSignal(signal: string, what: string): void {
-    this.#log.warn({ event: 'signal_ignored', signal },
-      `${signal}: ${what} is not available in this version`);
-  }
-
-  /** A terminal sends WINCH whenever its window changes, so nobody is told aloud. */
-  #ignoreWindowChange(): void {
-    this.#log.debug({ event: 'signal_ignored', signal: 'WINCH' }, 'WINCH is ignored');
-  }
-
   // --- the end ---
 
+  /** Whether a stop that was asked for may begin now. During an upgrade there are two masters. */
+  #mayStop(): boolean {
+    if (this.#succession !== null) return this.#succession.mayStop();
+    const upgrade = this.#upgrade;
+    if (upgrade === null || this.#flags.terminate) return true;
+    if (upgrade.isDone || upgrade.stage >= UpgradeStage.Returned) return true;
+    this.#tellOnce('quit_waits', 'QUIT: this master ends when the upgrade is complete');
+    return false;
+  }
+
   #quit(): void {
+    if (this.#upgrade?.isDone === true) return this.#leave(this.#upgrade);
     this.#stage = Stage.Quitting;
     this.#log.info({ event: 'quitting' }, 'stopping: the workers finish what is in flight');
-    this.house.listeners.close();
-    this.#dropSuccessor();
-    this.#endAll('SIGQUIT');
+    this.#beginStop('SIGQUIT');
     this.#setTimer(this.#settings.global.workerShutdownTimeoutMs);
   }
 
+  #continueQuitting(): void {
+    if (!this.#takeLate()) return;
+    if (this.#isLeaving) this.#standAside('SIGKILL');
+    else this.#terminate('worker_shutdown_timeout');
+  }
+
   #terminate(why: string): void {
+    if (this.#upgrade?.isDone === true) return this.#leave(this.#upgrade);
     this.#stage = Stage.Terminating;
     this.#log.info({ event: 'terminating', why }, `stopping now: ${why}`);
-    this.house.listeners.close();
-    this.#dropSuccessor();
-    this.#endAll('SIGTERM');
+    this.#beginStop('SIGTERM');
     this.#setTimer(KILL_AFTER_MS);
   }
 
-  #dropSuccessor(): void {
-    if (this.#next !== null) clearTimeout(this.#next.patience);
+  #continueTermination(): void {
+    if (!this.#takeLate()) return;
+    for (const crew of this.#crews()) crew.end('SIGKILL');
+    this.#upgrade?.stop('SIGKILL');
   }
 
-  #endAll(signal: NodeJS.Signals): void {
+  #beginStop(signal: 'SIGQUIT' | 'SIGTERM'): void {
+    notify({ kind: 'stopping' });
+    // Clients are refused from now on, not left waiting; but only if nobody else serves them.
+    if (this.#office.isHeld) this.house.listeners.close();
+    this.#reloading?.stop();
+    this.#upgrade?.stop(signal);
     for (const crew of this.#crews()) crew.end(signal);
+    this.#wake();
+  }
+
+  /** The upgrade is committed and the new master goes on without this one. */
+  #leave(upgrade: Upgrade): void {
+    upgrade.commit('QUIT');
+    this.#log.info({ event: 'leaving', masterPid: upgrade.pid },
+      `the new master (pid ${upgrade.pid}) goes on, this one ends`);
+    upgrade.leave();
+    this.#standAside('SIGTERM');
+  }
+
+  /** Ends the workers of a master that another one goes on without: they own nothing. */
+  #standAside(signal: NodeJS.Signals): void {
+    this.#stage = Stage.Quitting;
+    this.#isLeaving = true;
+    for (const crew of this.#crews()) crew.end(signal);
+    this.#setTimer(STAND_DOWN_PATIENCE_MS);
+    this.#wake();
+  }
+
+  #hasAllEnded(): boolean {
+    const isUpgradeOver = this.#upgrade?.hasSuccessorEnded ?? true;
+    return this.#crews().every(({ hasEnded }) => hasEnded)
+      && (isUpgradeOver || this.#upgrade!.isDone);
   }
 
   #end(): void {
     this.#stage = Stage.Ended;
     this.#setTimer(null);
-    this.#ejection.close();
-    void this.house.close().then(() => {
+    this.#succession?.close();
+    this.#office.ejection.close();
+    const { house } = this;
+    // Of an upgrade that ended with everything else: the file may hold the new master's pid.
+    if (this.#office.isHeld && this.#upgrade !== null) house.pidFile?.comeBack();
+    void (this.#office.isHeld ? house.close() : house.leave()).then(() => {
       this.#log.info({ event: 'stopped' }, 'Baton has stopped');
+      this.#office.parent?.ended(this.#exitCode);
       this.#onEnded(this.#exitCode);
+    });
+  }
+
+  /** An error of ours that nobody caught is told in the log; the workers end with their master. */
+  #dieCleanly(): void {
+    process.on('uncaughtException', (error) => {
+      this.#log.fatal({ event: 'master_failed', err: error }, `internal error: ${error.stack}`);
+      // During an upgrade the other master goes on with everything.
+      if (this.#upgrade === null && this.#succession === null) this.house.abandon();
+      this.#office.parent?.ended(ExitCode.Failed);
+      process.exit(ExitCode.Failed);
     });
   }
 
   // --- tools ---
 
-  #crewOf(generation: Generation): Crew {
-    const { house, options } = this;
-    // Taken once: the sockets of a worker stay the same for as long as his configuration.
-    const { settings, workers } = generation;
-    const sockets = Array.from({ length: workers }, (_, number) =>
-      house.listeners.of(settings, number));
-    this.#ejection.watch(generation);
-    return new Crew({
-      instance: house.instance, log: this.#log, changed: () => this.#wake(),
-      spawn: (of, number) => spawnWorker({
-        program: options.workerProgram, instance: house.instance, doorbell: house.doorbell,
-        stderr: this.#stderrOfWorkers(),
-      }, of, number, sockets[number]!),
-    }, generation);
-  }
-
-  #stderrOfWorkers(): 'inherit' | 'pipe' | 'ignore' {
-    if (this.house.log.file !== null) return 'pipe';
-    return this.options.isBackground ? 'ignore' : 'inherit';
+  #tellOnce(event: string, line: string): void {
+    if (this.#told.has(event)) return;
+    this.#told.add(event);
+    this.#log.warn({ event }, line);
   }
 
   /** The value of a flag, which is then down. */
@@ -358,13 +438,4 @@ export class Master {
       this.#wake();
     }, delayMs);
   }
-}
-
-/** An error of ours that nobody caught is told in the log; the workers end with their master. */
-function dieCleanly(house: House): void {
-  process.on('uncaughtException', (error) => {
-    house.log.to.fatal({ event: 'master_failed', err: error }, `internal error: ${error.stack}`);
-    house.abandon();
-    process.exit(ExitCode.Failed);
-  });
 }

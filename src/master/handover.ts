@@ -1,0 +1,106 @@
+/**
+ * What a master gives to the one that takes its place: as JSON in the environment, the descriptors
+ * under the numbers that they have in the new process. The format belongs to two programs of
+ * different versions: fields are added, never changed.
+ */
+import { writeSync } from 'node:fs';
+import type { AdminHandover } from '../admin/server.js';
+import { OperatorError } from '../base/errors.js';
+import { VERSION } from '../base/version.js';
+import { native } from '../native/binding.js';
+import { FdList } from './fd-list.js';
+import type { House } from './house.js';
+import type { LaneGear } from './lane-gear.js';
+import type { ListenerHandover } from './listeners.js';
+
+const VARIABLE = 'BATON_UPGRADE';
+const FORMAT = 1;
+
+export interface Handover {
+  readonly format: number;
+  readonly version: string; // of the program that hands over
+  readonly masterPid: number;
+  readonly isBackground: boolean;
+  readonly channelFd: number; // to the old master: src/master/channel.ts
+  readonly shm: { readonly fd: number; readonly bytes: number; readonly name: string | null };
+  readonly pidFile: { readonly path: string; readonly lockFd: number } | null;
+  readonly gears: readonly LaneGear[];
+  readonly listeners: readonly ListenerHandover[];
+  readonly admin: readonly AdminHandover[];
+}
+
+/** For the child that gets `fds`: the environment variable that says what they are. */
+export function pack(house: House, isBackground: boolean, fds: FdList): NodeJS.ProcessEnv {
+  const { instance, pidFile, gears, listeners, admin } = house;
+  const handover: Handover = {
+    format: FORMAT,
+    version: VERSION,
+    masterPid: process.pid,
+    isBackground,
+    channelFd: fds.addPipe(),
+    shm: { fd: fds.add(instance.shmFd), bytes: instance.bytes, name: instance.name },
+    pidFile: pidFile === null ? null
+      : { path: pidFile.path, lockFd: fds.add(pidFile.lockFd) },
+    gears: gears.all.map(({ lane, ...gear }) => ({
+      lane,
+      epollFd: fds.add(gear.epollFd),
+      bellFd: fds.add(gear.bellFd),
+      keeperFd: fds.add(gear.keeperFd),
+      claimFd: fds.add(gear.claimFd),
+    })),
+    listeners: listeners.describe().map((listener) =>
+      ({ ...listener, fds: listener.fds.map((fd) => fds.add(fd)) })),
+    admin: admin.describe().map((port) => ({ ...port, fd: fds.add(port.fd) })),
+  };
+  return { [VARIABLE]: JSON.stringify(handover) };
+}
+
+/** Whether this process was started to take the place of a running master. */
+export function isSuccessor(): boolean {
+  return process.env[VARIABLE] !== undefined;
+}
+
+/**
+ * What this process was given; null when it is the first master. To be called once: its children
+ * must neither inherit the descriptors by chance nor take themselves for a successor.
+ */
+export function unpack(): Handover | null {
+  const handover = parse();
+  if (handover === null) return null;
+  delete process.env[VARIABLE];
+  native.processCloseOnExec(descriptorsOf(handover));
+  if (handover.format === FORMAT) return handover;
+  throw new OperatorError('handover', [`the running master (${handover.version}) hands over in ` +
+    `format ${handover.format}, this program reads ${FORMAT}: a full restart is needed`]);
+}
+
+/** Tells the running master why there will be no upgrade. Does nothing in a first master. */
+export function refuseHandover(lines: readonly string[]): void {
+  const fd = channelFd ?? parse()?.channelFd;
+  if (fd === undefined) return;
+  try {
+    writeSync(fd, `${JSON.stringify({ is: 'refused', why: lines })}\n`);
+  } catch {
+    // He is gone as well; the lines are on standard error.
+  }
+}
+
+let channelFd: number | undefined;
+
+function parse(): Handover | null {
+  const text = process.env[VARIABLE];
+  if (text === undefined) return null;
+  const handover = JSON.parse(text) as Handover;
+  channelFd = handover.channelFd;
+  return handover;
+}
+
+function descriptorsOf({ channelFd, shm, pidFile, gears, listeners, admin }: Handover): number[] {
+  return [
+    channelFd, shm.fd, ...(pidFile === null ? [] : [pidFile.lockFd]),
+    ...gears.flatMap(({ epollFd, bellFd, keeperFd, claimFd }) =>
+      [epollFd, bellFd, keeperFd, claimFd]),
+    ...listeners.flatMap(({ fds }) => fds),
+    ...admin.map(({ fd }) => fd),
+  ];
+}

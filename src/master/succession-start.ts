@@ -1,0 +1,23 @@
+/** What a new master prepares once its house stands: its configuration, beside the running one. */
+import { OperatorError } from '../base/errors.js';
+import type { Settings } from '../config/settings.js';
+import { workerCount } from './capacities.js';
+import type { Handover } from './handover.js';
+import type { Office } from './office.js';
+import { keepRestartOnly, keepWorkers } from './reload.js';
+import { Succession } from './succession.js';
+
+/** Throws OperatorError; nothing has moved then. */
+export function prepareSuccession(
+  office: Office, settings: Settings, handover: Handover,
+): Succession {
+  const { instance, listeners } = office.house;
+  const running = instance.roster.settings;
+  if (!instance.isHalfFree()) {
+    throw new OperatorError('half-used', ['the workers of an earlier configuration still run']);
+  }
+  const kept = keepWorkers(running, keepRestartOnly(running, settings), office.log);
+  const roster = instance.nextRoster(kept);
+  const change = listeners.change(roster, workerCount(kept));
+  return new Succession(office, handover, instance.write(roster), change);
+}

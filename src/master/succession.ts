@@ -1,0 +1,303 @@
+/**
+ * USR2, as the new master sees it: it is told when to take what, until it is in charge.
+ *
+ *            workers warm       take canary        did well       take all         all lanes
+ *   Warming ─────────────► Ready ──────────► Canary ────────► Ready ───────► Taking ─────────► Serving
+ *      │                                                                                         │ lead
+ *      │                      (yield, at any time: the old master wants the lanes back)          ▼
+ *      │                                                                                       Window
+ *      ▼                  ┌── returned: the workers end                                          │ commit
+ *   Failed            Yielded ── end, QUIT: the master ends                                      ▼
+ *                                                                                              Over
+ *
+ * When the old master dies, this one goes on alone from wherever it is: what he had is taken.
+ */
+import { VERSION } from '../base/version.js';
+import { CanaryWatch } from './canary-watch.js';
+import { Channel, type ToPredecessor, type ToSuccessor } from './channel.js';
+import type { Crew } from './crew.js';
+import type { Generation } from './generation.js';
+import type { Handover } from './handover.js';
+import type { ListenerChange } from './listeners.js';
+import type { Office } from './office.js';
+import { Undertaker } from './undertaker.js';
+import { CANARY_LANE } from './upgrade.js';
+
+export const enum SuccessionStage {
+  Warming, Ready, Canary, Taking, Serving, Window, Yielding, Yielded, Failed, Over,
+}
+
+const START_PATIENCE_MS = 45_000;
+const FAILED_STARTS_MAX = 3;
+const FAILED_TAKES_MAX = 5;
+/** How long a stop waits for the old master's answer. */
+const ANSWER_PATIENCE_MS = 1000;
+/** How long it waits until the old master has taken the lanes back. */
+const RETURN_PATIENCE_MS = 20_000;
+
+export class Succession {
+  readonly #channel: Channel<ToPredecessor, ToSuccessor>;
+  readonly #undertaker: Undertaker;
+  #stage = SuccessionStage.Warming;
+  #crew: Crew;
+  #watch: CanaryWatch | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isLate = false;
+  #isAlone = false; // the old master is dead
+  #mustEnd = false;
+  #isStopping = false;
+  #mayStop = false;
+  #hasFailed = false;
+
+  constructor(
+    private readonly office: Office,
+    private readonly handover: Handover,
+    private readonly generation: Generation,
+    private readonly change: ListenerChange,
+  ) {
+    this.#undertaker = new Undertaker(office.house.instance);
+    this.#channel = Channel.over(handover.channelFd,
+      (message) => this.#hear(message), () => this.#goOnAlone());
+    const theirs = office.house.instance.current;
+    office.ejection.watch([theirs, generation]);
+    this.#crew = office.crewOf(generation);
+    office.house.pidFile?.write(process.pid);
+    this.#channel.say({
+      is: 'checked', version: VERSION, generation: generation.roster.generation,
+    });
+    this.#enter(SuccessionStage.Warming, START_PATIENCE_MS);
+    this.#crew.start();
+  }
+
+  get stage(): SuccessionStage {
+    return this.#stage;
+  }
+
+  get crew(): Crew {
+    return this.#crew;
+  }
+
+  /** Its workers are all that this master needs: nobody will take the lanes back. */
+  get isOver(): boolean {
+    return this.#stage === SuccessionStage.Over;
+  }
+
+  /** This master has nothing to do (any more) and is to end: it failed, or gave everything back. */
+  get mustEnd(): boolean {
+    return this.#mustEnd;
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  /**
+   * Somebody told this master to stop; whether it may do so now. In charge, it asks the old one
+   * whether Baton as a whole is meant; before, it gives back what it has and is ended by him.
+   */
+  mayStop(): boolean {
+    if (this.#stage === SuccessionStage.Yielded || this.#isAlone) return true;
+    if (!this.#isStopping) {
+      this.#isStopping = true;
+      this.#channel.say({ is: 'stopping' });
+      const isInCharge = this.#stage === SuccessionStage.Window;
+      setTimeout(() => {
+        this.#mayStop = true;
+        this.office.changed();
+      }, isInCharge ? ANSWER_PATIENCE_MS : RETURN_PATIENCE_MS).unref();
+      if (this.#stage < SuccessionStage.Window) this.#fail('it was told to stop');
+    }
+    return this.#mayStop;
+  }
+
+  /** Goes as far as it can now. Called in each cycle of the master's loop. */
+  continue(): void {
+    switch (this.#stage) {
+      case SuccessionStage.Warming: return this.#warm();
+      case SuccessionStage.Ready: return this.#isAlone ? this.#takeAll() : undefined;
+      case SuccessionStage.Canary: return this.#watchCanary();
+      case SuccessionStage.Taking: return this.#take();
+      case SuccessionStage.Yielding: return this.#finishYield();
+      default:
+    }
+  }
+
+  /** The master ends: what it opened and nobody else has goes, unless it is in charge. */
+  close(): void {
+    this.#setTimer(null);
+    this.#watch?.stop();
+    if (!this.office.isHeld) this.change.undo();
+    this.#channel.close();
+  }
+
+  // --- forwards ---
+
+  #warm(): void {
+    if (this.#crew.isReady) {
+      this.#enter(SuccessionStage.Ready, null);
+      this.#channel.say({ is: 'ready' });
+      this.office.changed();
+    } else if (this.#isLate || this.#crew.failedStarts >= FAILED_STARTS_MAX) {
+      this.#fail('its workers do not start');
+    }
+  }
+
+  #watchCanary(): void {
+    if (this.#crew.failedTakes >= FAILED_TAKES_MAX) {
+      return this.#fail('its worker cannot take the lane over');
+    }
+    if (this.#watch === null) {
+      if (!this.#crew.serves(CANARY_LANE)) return;
+      const { upgradeCanaryMs } = this.generation.roster.settings.global;
+      this.#watch = new CanaryWatch(this.office.house.instance, this.#crew, CANARY_LANE,
+        upgradeCanaryMs, this.office.changed);
+    }
+    const verdict = this.#watch.look();
+    if (verdict === null) return;
+    this.#watch.stop();
+    this.#watch = null;
+    if (!verdict.isWell) return this.#fail(verdict.why);
+    this.#enter(SuccessionStage.Ready, null);
+    this.#channel.say({ is: 'canary', summary: verdict.why });
+    this.office.changed();
+  }
+
+  #takeAll(): void {
+    this.#enter(SuccessionStage.Taking, null);
+    this.#crew.serve(this.#crew.lanes, !this.#isAlone);
+  }
+
+  #take(): void {
+    if (this.#isAlone) this.#undertaker.bury(this.handover.masterPid);
+    if (this.#crew.isServing) {
+      this.#enter(SuccessionStage.Serving, null);
+      this.#channel.say({ is: 'serving' });
+      if (this.#isAlone) this.#lead();
+    } else if (!this.#isAlone && this.#crew.failedTakes >= FAILED_TAKES_MAX) {
+      this.#fail('its workers cannot take the lanes over');
+    }
+  }
+
+  #lead(): void {
+    const { log, house } = this.office;
+    this.#enter(SuccessionStage.Window, null);
+    this.change.finish();
+    this.office.hold(this.generation);
+    this.office.announce();
+    log.info({ event: 'started', version: VERSION, workers: this.#crew.pids },
+      `Baton ${VERSION} serves with ${this.#crew.pids.length} worker(s), ` +
+      `after version ${this.handover.version}`);
+    if (this.#isAlone) this.#conclude('the old master is dead');
+    else if (house.pidFile !== null) house.pidFile.write(process.pid);
+  }
+
+  /** Nobody will take the lanes back. */
+  #conclude(why: string): void {
+    if (this.#stage !== SuccessionStage.Window) return;
+    const { house, ejection, log } = this.office;
+    this.#stage = SuccessionStage.Over;
+    this.#channel.close();
+    ejection.watch([this.generation]);
+    house.listeners.drop((id) => house.instance.isWatched(id));
+    if (this.#isAlone) house.pidFile?.removeOld(this.handover.masterPid);
+    log.info({ event: 'committed', why }, `the upgrade to version ${VERSION} is committed: ${why}`);
+    this.office.changed();
+  }
+
+  // --- backwards ---
+
+  #fail(why: string): void {
+    this.#watch?.stop();
+    this.#watch = null;
+    this.office.log.error({ event: 'upgrade_failed', why }, `the upgrade failed: ${why}`);
+    // Alone there is nobody to go back to: the crew goes on trying.
+    if (this.#isAlone) return;
+    this.#hasFailed = true;
+    const hasTaken = this.#stage !== SuccessionStage.Warming;
+    this.#enter(SuccessionStage.Failed, null);
+    this.#crew.standBy();
+    this.#channel.say({ is: 'failed', why });
+    if (!hasTaken) this.#mustEnd = true;
+    this.office.changed();
+  }
+
+  /** The old workers take the lanes back; this master's let go of them. */
+  #yield(): void {
+    this.#watch?.stop();
+    this.#watch = null;
+    this.office.resign();
+    this.#crew.standBy();
+    this.#enter(SuccessionStage.Yielding, null);
+  }
+
+  /** A worker that was told to take a lane may still do so. */
+  #finishYield(): void {
+    if (this.#crew.isTaking) return;
+    this.#enter(SuccessionStage.Yielded, null);
+    this.#channel.say({ is: 'yielded' });
+    this.office.log.info({ event: 'yielded' }, 'the old version takes the lanes back');
+  }
+
+  /** He is dead: everything is this master's from now on. */
+  #goOnAlone(): void {
+    if (this.#isAlone || this.#mustEnd || this.isOver) return;
+    this.#isAlone = true;
+    this.office.log.warn({ event: 'old_master_gone', masterPid: this.handover.masterPid },
+      'the old master is gone, this one goes on alone');
+    if (this.#stage === SuccessionStage.Window) this.#conclude('the old master has ended');
+    else if (this.#stage === SuccessionStage.Serving) this.#lead();
+    else if (this.#stage !== SuccessionStage.Warming) this.#startAgain();
+    this.office.changed();
+  }
+
+  /** From wherever it stopped: with the workers that are there, or with new ones. */
+  #startAgain(): void {
+    this.#watch?.stop();
+    this.#watch = null;
+    if (this.#crew.isDismissed) {
+      this.#crew = this.office.crewOf(this.generation);
+      this.#crew.start();
+    }
+    this.office.house.pidFile?.write(process.pid);
+    this.#takeAll();
+  }
+
+  #hear(message: ToSuccessor): void {
+    switch (message.do) {
+      case 'take':
+        if (message.what === 'all') this.#takeAll();
+        else this.#takeCanary();
+        break;
+      case 'lead': this.#lead(); break;
+      case 'commit':
+        this.#mayStop = true;
+        if (!this.#isStopping) this.#conclude('by the old master');
+        break;
+      case 'yield': this.#yield(); break;
+      case 'returned': this.#crew.dismiss(); break;
+      case 'end': this.#mustEnd = true; break;
+      case 'stop': this.#mayStop = true; break;
+      default:
+    }
+    this.office.changed();
+  }
+
+  #takeCanary(): void {
+    this.#enter(SuccessionStage.Canary, null);
+    this.#crew.serve([CANARY_LANE], true);
+  }
+
+  #enter(stage: SuccessionStage, patienceMs: number | null): void {
+    this.#stage = stage;
+    this.#setTimer(patienceMs);
+  }
+
+  #setTimer(patienceMs: number | null): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#isLate = false;
+    this.#timer = patienceMs === null ? null : setTimeout(() => {
+      this.#isLate = true;
+      this.office.changed();
+    }, patienceMs);
+  }
+}
