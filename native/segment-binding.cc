@@ -47,12 +47,6 @@ Napi::Value segmentGrow(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value segmentRelease(const Napi::CallbackInfo& info) {
-  segment.release(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()),
-                  static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()));
-  return info.Env().Undefined();
-}
-
 Napi::Value segmentView(const Napi::CallbackInfo& info) {
   const auto offset = static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue());
   const auto length = static_cast<size_t>(info[1].As<Napi::Number>().DoubleValue());
@@ -68,7 +62,6 @@ void initSegment(Napi::Env env, Napi::Object exports) {
   exports.Set("segmentUnlink", Napi::Function::New(env, segmentUnlink));
   exports.Set("segmentMap", Napi::Function::New(env, segmentMap));
   exports.Set("segmentGrow", Napi::Function::New(env, segmentGrow));
-  exports.Set("segmentRelease", Napi::Function::New(env, segmentRelease));
   exports.Set("segmentView", Napi::Function::New(env, segmentView));
 }
 

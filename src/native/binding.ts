@@ -19,8 +19,6 @@ export interface SegmentCalls {
   segmentMap(fd: number, bytes: number): void;
   /** Backs [offset, offset + bytes) with memory by fallocate; throws ENOSPC instead of a later SIGBUS. */
   segmentGrow(offset: number, bytes: number): void;
-  /** Gives the memory of [offset, offset + bytes) back; it reads as zero after segmentGrow. */
-  segmentRelease(offset: number, bytes: number): void;
   /** A view of the mapping; at most 4 GiB. */
   segmentView(offset: number, bytes: number): ArrayBuffer;
 }

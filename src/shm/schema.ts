@@ -19,6 +19,7 @@ export interface Column {
   readonly type: ColumnType;
   readonly count: number; // more than one: an array within the row
   readonly offset: number; // bytes from the start of the row
+  readonly initial: number; // each element's value in rows that a version without it has written
   readonly doc: string;
 }
 
@@ -30,11 +31,18 @@ export interface Table {
   readonly doc: string;
 }
 
-export type ColumnSpec = readonly [name: string, type: ColumnType, doc: string, count?: number];
+/** `initial`: see Column; 0 in instance tables, which other versions write as well. */
+export type ColumnSpec = readonly [
+  name: string,
+  type: ColumnType,
+  doc: string,
+  count?: number,
+  initial?: number,
+];
 
-const sizeOf: Record<ColumnType, number> = { i32: 4, f64: 8, u64: 8, u8: 1 };
+export const sizeOf: Readonly<Record<ColumnType, number>> = { i32: 4, f64: 8, u64: 8, u8: 1 };
 
-export function columnBytes(column: Column): number {
+export function columnBytes(column: Pick<Column, 'type' | 'count'>): number {
   return sizeOf[column.type] * column.count;
 }
 
@@ -48,9 +56,10 @@ export function table(
 ): Table {
   const columns: Column[] = [];
   let offset = 0;
-  for (const [columnName, type, columnDoc, count = 1] of specs) {
+  for (const [columnName, type, columnDoc, count = 1, initial = 0] of specs) {
+    assert(initial === 0 || scope === 'lane', 'columns of instance tables begin as 0');
     offset = alignUp(offset, sizeOf[type]);
-    columns.push({ name: columnName, type, count, offset, doc: columnDoc });
+    columns.push({ name: columnName, type, count, offset, initial, doc: columnDoc });
     offset += sizeOf[type] * count;
   }
   assert(offset <= rowBytes, 'the columns of a table fit its row');
@@ -70,6 +79,11 @@ export function schemaHash(tables: readonly Table[]): number {
         `${each.name}/${each.scope}/${each.rowBytes}:${each.columns.map(canonical).join(',')}`,
     )
     .join(';');
+  return textHash(text);
+}
+
+/** FNV-1a, as a signed word. */
+export function textHash(text: string): number {
   let hash = 0x811c9dc5;
   for (const character of text) hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
   return hash | 0;

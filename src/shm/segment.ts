@@ -1,15 +1,18 @@
 /**
- * One instance's shared memory as this process sees it: created by the master, attached by workers.
- * The only place where views of the mapping are made.
+ * One instance's shared memory as this process sees it: created by a master, attached by workers
+ * and by masters that come later, which may be of another version. The only place where views of
+ * the mapping are made.
  */
 import { native } from '../native/binding.js';
-import { SCHEMA_HASH, Superblock, TableNumber, Directory } from '../tables/columns.gen.js';
-import { tables } from './layout.js';
-import { planInstance, type Capacities, type InstancePlan } from './plan.js';
-
-const MAGIC = 0x42544f4e;
-/** Enough to read any superblock before its plan is known. */
-const SUPERBLOCK_BYTES = 4096;
+import { Superblock, TableNumber } from '../tables/columns.gen.js';
+import { tableOf, type Verdict } from './compatibility.js';
+import { writeListing, type Listing } from './directory.js';
+import { Head, MAGIC, ours } from './head.js';
+import { FORMAT } from './layout.js';
+import {
+  LANES_MAX, WORKERS_MAX, mapHash, planInstance, type Capacities, type InstancePlan,
+} from './plan.js';
+import { columnBytes } from './schema.js';
 
 /** Words and doubles over the same bytes; index = byte offset / 4 or / 8. */
 export interface Views {
@@ -20,12 +23,16 @@ export interface Views {
 
 export class Segment {
   readonly shared: Views; // superblock to routes; offsets as in the plan
+  readonly #head: Head;
+  readonly #listings = new Map<number, Listing>();
 
   private constructor(
     readonly fd: number,
     readonly plan: InstancePlan,
+    readonly verdict: Verdict | null, // what attach found; null: made by this process
   ) {
     this.shared = viewsOf(0, plan.sharedBytes);
+    this.#head = new Head(this.shared.bytes);
   }
 
   /** Creates the object; throws with `code` EEXIST, ENOSPC… `name` begins with a slash. */
@@ -39,32 +46,30 @@ export class Segment {
       native.segmentUnlink(name);
       throw error;
     }
-    const segment = new Segment(fd, plan);
-    segment.writeSuperblock();
+    const segment = new Segment(fd, plan, null);
+    segment.#writeSuperblock();
     return segment;
   }
 
-  /** Attaches to an object made by a master of the same layout, by a descriptor inherited from it. */
+  /**
+   * Attaches to an object by a descriptor inherited from a master, of this version or another.
+   * Throws when this version cannot use it, with the one line that the log and `-t` say; nothing
+   * is changed then. Else this version's columns are listed in the directory from now on.
+   */
   static attach(fd: number, bytes: number): Segment {
+    const head = Head.read(fd);
+    const verdict = head.verdict();
+    if (verdict.change === 'refused') throw new Error(verdict.line);
     native.segmentMap(fd, bytes);
-    const words = new Int32Array(native.segmentView(0, SUPERBLOCK_BYTES));
-    if (words[Superblock.Magic] !== MAGIC)
-      throw new Error('shared memory: not an instance of Baton');
-    if (words[Superblock.SchemaHash] !== SCHEMA_HASH) {
-      throw new Error('shared memory: made by a version with another layout');
-    }
-    return new Segment(fd, planInstance(readCapacities(words)));
+    const segment = new Segment(fd, head.plan, verdict);
+    segment.#list();
+    return segment;
   }
 
-  /** Allocates a lane's extent and returns its views. */
+  /** Allocates a lane's extent, if that has not been done, and returns its views. */
   openLane(lane: number): Views {
     native.segmentGrow(this.laneBase(lane), this.plan.laneBytes);
     return this.laneViews(lane);
-  }
-
-  /** Gives a lane's memory back; the next openLane finds zeros. */
-  releaseLane(lane: number): void {
-    native.segmentRelease(this.laneBase(lane), this.plan.laneBytes);
   }
 
   laneViews(lane: number): Views {
@@ -80,40 +85,71 @@ export class Segment {
     return this.plan.tableBase[number]! / 4;
   }
 
-  private writeSuperblock(): void {
+  /** The layouts that the directory lists, this program's own among them. */
+  listings(): Listing[] {
+    return this.#head.halves().filter(({ hash }) => hash !== 0).map(({ hash }) => {
+      const known = this.#listings.get(hash) ?? this.#head.listing(hash)!;
+      this.#listings.set(hash, known);
+      return known;
+    });
+  }
+
+  #writeSuperblock(): void {
     const { words, doubles } = this.shared;
-    const { capacities, plan } = { capacities: this.plan.capacities, plan: this.plan };
-    words[Superblock.SchemaHash] = SCHEMA_HASH;
+    const { capacities, tableBase, ...plan } = this.plan;
+    words[Superblock.Format] = FORMAT;
     words[Superblock.MasterPid] = process.pid;
     for (const [column, value] of capacityColumns(capacities)) words[column] = value;
     words[Superblock.Nodes] = plan.nodes;
     words[Superblock.Chunks] = plan.chunks;
     doubles[Superblock.StartedAt] = Date.now();
     doubles[Superblock.Bytes] = plan.bytes;
-    doubles[Superblock.NodeBase] = plan.tableBase[TableNumber.Node]!;
+    doubles[Superblock.NodeBase] = tableBase[TableNumber.Node]!;
     doubles[Superblock.ChunkBase] = plan.chunkBase;
     doubles[Superblock.PoolBytesMax] = capacities.poolBytesMax;
-    doubles[Superblock.BatchBase] = plan.tableBase[TableNumber.Batch]!;
-    this.writeDirectory();
+    doubles[Superblock.BatchBase] = tableBase[TableNumber.Batch]!;
+    words[Superblock.MapHash] = mapHash(this.plan);
+    writeListing(this.#head.halfBytes(0), ours);
+    words[Superblock.DirectoryA] = ours.hash;
     Atomics.store(words, Superblock.Magic, MAGIC);
   }
 
-  private writeDirectory(): void {
-    const base = this.plan.tableBase[TableNumber.Directory]!;
-    const bytes = Buffer.from(this.shared.bytes.buffer, base);
-    let at = 0;
-    for (const table of tables) {
-      for (const column of table.columns) {
-        bytes.write(table.name, at + Directory.Table, 'latin1');
-        bytes.write(column.name, at + Directory.Column, 'latin1');
-        bytes.write(column.type, at + Directory.Type, 'latin1');
-        bytes.write(table.scope, at + Directory.Scope, 'latin1');
-        bytes.writeInt32LE(column.offset, at + Directory.Offset * 4);
-        bytes.writeInt32LE(column.count, at + Directory.Count * 4);
-        bytes.writeInt32LE(table.rowBytes, at + Directory.Stride * 4);
-        at += Directory.RowBytes;
+  /**
+   * Lists this version's columns in the half that no lane's rows need, unless they are listed.
+   * Columns that it adds to instance tables begin as 0, whatever a version that has left them
+   * behind kept there; of node and batch they are whatever they are.
+   */
+  #list(): void {
+    const halves = this.#head.halves();
+    if (halves.some(({ hash }) => hash === ours.hash)) return;
+    const half = halves.find(({ hash }) => hash === 0) ?? halves.find(({ isUsed }) => !isUsed)!;
+    const other = this.#head.listing(halves[1 - half.number]!.hash)!;
+    for (const [number, name, rows] of this.#extensible()) {
+      const known = new Set(tableOf(other, name)!.columns.map(({ column }) => column));
+      const { columns, rowBytes } = tableOf(ours, name)!;
+      for (const added of columns.filter(({ column }) => !known.has(column))) {
+        const base = this.plan.tableBase[number]! + added.offset;
+        for (let row = 0; row < rows; row += 1) {
+          const at = base + row * rowBytes;
+          this.shared.bytes.fill(0, at, at + columnBytes(added));
+        }
       }
     }
+    const word = half.number === 0 ? Superblock.DirectoryA : Superblock.DirectoryB;
+    Atomics.store(this.shared.words, word, 0);
+    writeListing(this.#head.halfBytes(half.number), ours);
+    Atomics.store(this.shared.words, word, ours.hash);
+  }
+
+  #extensible(): [TableNumber, string, number][] {
+    const { pools, backends } = this.plan.capacities;
+    return [
+      [TableNumber.Superblock, 'superblock', 1],
+      [TableNumber.Lane, 'lane', LANES_MAX],
+      [TableNumber.Worker, 'worker', WORKERS_MAX],
+      [TableNumber.Pool, 'pool', pools],
+      [TableNumber.Backend, 'backend', backends],
+    ];
   }
 }
 
@@ -139,21 +175,4 @@ function capacityColumns(capacities: Capacities): [number, number][] {
     [Superblock.ConfBytes, capacities.confBytes],
     [Superblock.ArenaBytes, capacities.arenaBytes],
   ];
-}
-
-function readCapacities(words: Int32Array): Capacities {
-  const doubles = new Float64Array(words.buffer);
-  return {
-    lanes: words[Superblock.Lanes]!,
-    pools: words[Superblock.Pools]!,
-    backends: words[Superblock.Backends]!,
-    sessions: words[Superblock.Sessions]!,
-    links: words[Superblock.Links]!,
-    requests: words[Superblock.Requests]!,
-    commands: words[Superblock.Commands]!,
-    routeWords: words[Superblock.RouteWords]!,
-    confBytes: words[Superblock.ConfBytes]!,
-    arenaBytes: words[Superblock.ArenaBytes]!,
-    poolBytesMax: doubles[Superblock.PoolBytesMax]!,
-  };
 }
