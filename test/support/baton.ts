@@ -4,20 +4,25 @@
  *   const baton = await Baton.start(t, { servers: [redis], pool: { distribution: 'modula' } });
  *   const client = await baton.client();
  *
+ *   our child: the mute parent ─┬─► master (session of its own) ─► workers, each with its keeper
+ *     baton.parentPid           └─► after an upgrade the next master …      baton.pid, workers()
+ *
  * Every instance is stopped at the end of its test, and the stop is a test of its own: exit code 0,
- * no process left, no shared memory, no socket file, no pid file, and nothing held when idle.
+ * no process of the family left, no shared memory, no file, and nothing held when idle.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { spawnChild } from './children.js';
 import { Client } from './client.js';
 import { fullConf, type Directives } from './conf.js';
 import { freePort } from './free-port.js';
-import { childrenOf, isAlive, sharedMemoryOf, titleOf, treeOf } from './processes.js';
+import { readLanes, readWorkers, type LaneRow, type WorkerRow } from './memory-view.js';
+import { holdersOf, isAlive, sharedMemoryOf, titleOf, treeOf } from './processes.js';
 import type { Scope } from './scope.js';
 import { scratch } from './scratch.js';
 import { Hopeless, waitFor, within } from './wait-for.js';
@@ -27,6 +32,7 @@ const START_TRIES = 3;
 const START_PATIENCE_MS = 20_000;
 const STOP_PATIENCE_MS = 15_000;
 const IDLE_PATIENCE_MS = 3000;
+const GONE_PATIENCE_MS = 2000; // keepers look only now and then whether they are still needed
 
 /** Anything with a line for the `servers` list. */
 export interface Server {
@@ -40,6 +46,7 @@ export interface BatonOptions {
   readonly pools?: { [name: string]: Directives }; // further pools; those without `listen` get one
   readonly mayHold?: boolean;               // requests to a server that never answers
   readonly environment?: NodeJS.ProcessEnv;
+  readonly program?: string;                // instead of this tree's bin/baton
   readonly nodeOptions?: readonly string[]; // of the master; workers get the same
 }
 
@@ -51,6 +58,7 @@ export class Baton {
   #child: ChildProcess | null = null;
   #output = '';
   #memory: string[] = [];
+  #masters = new Set<number>(); // all that have ever been in the pid file
   #exit: { code: number | null; signal: NodeJS.Signals | null } | null = null;
 
   private constructor(
@@ -89,9 +97,23 @@ export class Baton {
     return Object.values(this.ports)[0]!;
   }
 
-  get pid(): number {
+  /** The process that we started: the mute parent. */
+  get parentPid(): number {
     if (this.#child?.pid === undefined) throw new Error('Baton is not running');
     return this.#child.pid;
+  }
+
+  /** The master that signals are for: what the pid file says. */
+  get pid(): number {
+    const pid = this.pidIn(this.pidFile);
+    if (pid === null) throw new Error(`there is no pid in ${this.pidFile}`);
+    this.#masters.add(pid);
+    return pid;
+  }
+
+  /** The number in a pid file; null while there is no such file. */
+  pidIn(path: string): number | null {
+    return existsSync(path) ? Number(readFileSync(path, 'utf8')) : null;
   }
 
   get confFile(): string {
@@ -102,17 +124,38 @@ export class Baton {
     return join(this.directory, 'baton.pid');
   }
 
+  /** Where the old master's pid is while an upgrade can be undone. */
+  get oldPidFile(): string {
+    return `${this.pidFile}.oldbin`;
+  }
+
   /** Everything written so far to standard output and standard error. */
   get log(): string {
     return this.#output;
   }
 
-  /** Pids of the workers, in the order of their lanes. */
+  /** Pids of the workers that serve, in the order of their lanes. */
   workers(): number[] {
-    const number = (pid: number): number => Number(/\d+$/.exec(titleOf(pid))?.[0] ?? -1);
-    return childrenOf(this.pid)
-      .filter((pid) => titleOf(pid).startsWith('baton: worker process'))
-      .sort((a, b) => number(a) - number(b));
+    return this.lanes().flatMap(({ owner }) =>
+      owner !== null && isAlive(owner.pid) ? [owner.pid] : []);
+  }
+
+  /** Every lane, as shared memory describes it. */
+  lanes(): LaneRow[] {
+    return this.#memory.flatMap((path) => existsSync(path) ? readLanes(path) : []);
+  }
+
+  /** All workers of all masters: those that serve, start, wait or are frozen. */
+  crew(): WorkerRow[] {
+    return this.#memory.flatMap((path) => existsSync(path) ? readWorkers(path) : []);
+  }
+
+  /** Every process that belongs to this instance, our child first. */
+  family(): number[] {
+    const masters = [...this.#masters, ...this.crew().map(({ masterPid }) => masterPid)]
+      .filter((pid) => titleOf(pid).startsWith('baton: master'));
+    const found = [this.parentPid, ...masters, ...holdersOf(this.#memory)];
+    return [...new Set([...found, ...treeOf(...found)])].filter(isAlive);
   }
 
   client(address: number | string = this.port): Promise<Client> {
@@ -169,29 +212,42 @@ export class Baton {
       () => this.#output.split('\n').find((line) => pattern.test(line)), patienceMs);
   }
 
-  /** Stops by a signal and checks that nothing is left. Does nothing the second time. */
+  /** Stops by a signal to the parent and checks that nothing is left. Nothing the second time. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child;
     if (child === null) return;
     const kept = this.#exit === null && signal === 'SIGTERM' ? await this.#kept() : '';
-    const pids = this.#exit === null ? [this.pid, ...treeOf(this.pid)] : [this.pid];
+    const family = this.family();
     if (this.#exit === null) child.kill(signal);
+    let left: string[] = [];
     try {
       await waitFor('Baton to end', () => this.#exit, STOP_PATIENCE_MS);
+      await waitFor('everything to be gone', () => {
+        left = this.#left(family);
+        return left.length === 0;
+      }, GONE_PATIENCE_MS).catch(() => {});
     } finally {
       await this.#kill();
     }
     this.#child = null;
-    const left = [
-      ...pids.filter(isAlive).map((pid) => `process ${pid} (${titleOf(pid)})`),
-      ...[...this.#memory, this.pidFile, ...this.#sockets()].filter(existsSync),
-    ];
     const { code, signal: died } = this.#exit!;
     const damage = /^.*"lane_damaged".*$/m.exec(this.#output)?.[0];
     if (damage !== undefined) throw new Error(`the lane's own check found: ${damage}`);
     if (code === 0 && left.length === 0 && kept === '') return;
     throw new Error(`Baton ended with ${died ?? code}, left [${left.join(', ')}] and ${kept}`
       + ` its log:\n${this.#output.slice(-4000)}`);
+  }
+
+  /** What must not be there any more: processes, memory, files. */
+  #left(family: readonly number[]): string[] {
+    const pids = new Set([...family, ...holdersOf(this.#memory)]);
+    const names = [...this.#masters].map((pid) => `baton-build-${pid}-`);
+    return [
+      ...[...pids].filter(isAlive).map((pid) => `process ${pid} (${titleOf(pid)})`),
+      ...[...this.#memory, ...this.#sockets()].filter(existsSync),
+      ...readdirSync(this.directory).filter((name) => name.startsWith('baton.pid')),
+      ...readdirSync(tmpdir()).filter((name) => names.some((begin) => name.startsWith(begin))),
+    ];
   }
 
   /**
@@ -220,7 +276,7 @@ export class Baton {
 
   async #up(): Promise<void> {
     writeFileSync(this.confFile, this.#conf());
-    const program = join(root, 'bin/baton');
+    const program = this.options.program ?? join(root, 'bin/baton');
     const options = this.options.nodeOptions ?? [];
     const args = [...options, program, '-c', this.confFile, '-p', this.pidFile];
     const child = spawnChild(options.length > 0 ? process.execPath : args.shift()!, args, {
@@ -236,13 +292,14 @@ export class Baton {
       .catch((error: Error) => {
         throw new Error(`${error.message}; its log:\n${this.#output.slice(-3000)}`);
       });
-    this.#memory = sharedMemoryOf(this.pid);
   }
 
   async #accepts(): Promise<boolean> {
     if (this.#exit !== null) throw new Hopeless(`Baton ended: ${this.#output.slice(-2000)}`);
+    if (!existsSync(this.pidFile)) return false;
+    this.#memory = sharedMemoryOf(this.pid);
     const workers = Number(this.options.global?.worker_processes ?? 1);
-    if (this.workers().length < workers || !existsSync(this.pidFile)) return false;
+    if (this.workers().length < workers) return false;
     for (const port of Object.values(this.ports)) await this.#ping(port);
     return true;
   }
@@ -273,17 +330,14 @@ export class Baton {
   }
 
   async #kill(): Promise<void> {
-    const child = this.#child;
-    if (child?.pid === undefined || this.#exit !== null) return;
-    const pids = treeOf(child.pid);
-    child.kill('SIGKILL');
-    for (const pid of pids) {
+    if (this.#child?.pid === undefined) return;
+    for (const pid of this.family()) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
         // it ended with its master, as it should
       }
     }
-    await waitFor('the killed master to be gone', () => this.#exit);
+    await waitFor('the killed parent to be gone', () => this.#exit);
   }
 }

@@ -18,20 +18,31 @@ export function isAlive(pid: number): boolean {
   return stat !== '' && stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
 }
 
-export function childrenOf(pid: number): number[] {
-  const children: number[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = read(`/proc/${name}/stat`);
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[1] === String(pid)) children.push(Number(name));
-  }
-  return children;
+function allPids(): number[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
-/** All descendants, the process itself not among them. */
-export function treeOf(pid: number): number[] {
-  return childrenOf(pid).flatMap((child) => [child, ...treeOf(child)]);
+/** Every process that there is → its children. */
+function families(): Map<number, number[]> {
+  const families = new Map<number, number[]>();
+  for (const pid of allPids()) {
+    const stat = read(`/proc/${pid}/stat`);
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    families.set(parent, [...families.get(parent) ?? [], pid]);
+  }
+  return families;
+}
+
+export function childrenOf(pid: number): number[] {
+  return families().get(pid) ?? [];
+}
+
+/** All descendants of the given processes, those themselves not among them. */
+export function treeOf(...pids: number[]): number[] {
+  const children = families();
+  const below = (pid: number): number[] =>
+    (children.get(pid) ?? []).flatMap((child) => [child, ...below(child)]);
+  return pids.flatMap(below);
 }
 
 export function titleOf(pid: number): string {
@@ -69,4 +80,17 @@ export function cpuMsOf(pid: number): number {
   const stat = read(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10; // USER_HZ is 100 on every Linux
+}
+
+/** The session that a process belongs to: the pid of its leader. 0 for a process that is gone. */
+export function sessionOf(pid: number): number {
+  const stat = read(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3] ?? 0);
+}
+
+/** Processes of Baton's that have one of these objects mapped, even if its name is gone. */
+export function holdersOf(objects: readonly string[]): number[] {
+  if (objects.length === 0) return [];
+  return allPids().filter((pid) => titleOf(pid).startsWith('baton')
+    && sharedMemoryOf(pid).some((object) => objects.includes(object)));
 }

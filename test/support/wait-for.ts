@@ -21,7 +21,7 @@ export function pass(milliseconds: number): Promise<void> {
  * An error thrown by the condition counts as "not yet" and is shown if time runs out.
  */
 export async function waitFor<T>(
-  what: string, condition: () => T | Promise<T>, patienceMs = PATIENCE_MS,
+  what: string, condition: () => T | Promise<T>, patienceMs = PATIENCE_MS, pollMs = POLL_MS,
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
   const deadline = performance.now() + patienceMs;
   let seen: unknown;
@@ -37,7 +37,7 @@ export async function waitFor<T>(
     if (performance.now() > deadline) {
       throw new Error(`waited ${patienceMs} ms for ${what}; last seen: ${String(seen)}`);
     }
-    await pass(POLL_MS);
+    await pass(pollMs);
   }
 }
 
