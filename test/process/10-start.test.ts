@@ -11,7 +11,7 @@ import { Client } from '../support/client.js';
 import { runBaton } from '../support/command.js';
 import { fullConf } from '../support/conf.js';
 import { freePort } from '../support/free-port.js';
-import { childrenOf, isAlive, sharedMemoryOf, titleOf } from '../support/processes.js';
+import { childrenOf, isAlive, privateBytesOf, sessionOf, sharedMemoryOf, titleOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
@@ -31,6 +31,13 @@ t.test('in front: processes, titles, pid file, memory', async (t) => {
   const workers = baton.workers();
   t.equal(workers.length, 2);
   t.same(childrenOf(baton.pid).sort(), [...workers].sort(), 'no other process');
+  t.same(childrenOf(baton.parentPid), [baton.pid], 'what was started stays, as a parent');
+  t.match(titleOf(baton.parentPid), /^baton: parent process /);
+  t.same(sharedMemoryOf(baton.parentPid), [], 'without any shared memory');
+  t.equal(sessionOf(baton.pid), baton.pid, 'the master has a session of its own');
+  t.same(baton.crew().map(({ keeperPid }) => titleOf(keeperPid)),
+    ['baton: keeper of lane 0', 'baton: keeper of lane 1']);
+  for (const { keeperPid } of baton.crew()) t.ok(privateBytesOf(keeperPid) < 1 << 20, 'are small');
   t.same(workers.map(titleOf), ['baton: worker process 0', 'baton: worker process 1']);
   t.match(titleOf(baton.pid),
     /^baton: master process \S+ -c \S+\/baton\.yml -p \S+\/baton\.pid$/, 'the title is whole');

@@ -121,6 +121,7 @@ t.test('-s reload, reopen, quit and stop reach the master', async (t) => {
   const redis = await Redis.start(t);
   for (const last of ['quit', 'stop']) {
     const baton = await Baton.start(t, { servers: [redis] });
+    const { pid } = baton;
     const tell = async (signal: string) => {
       const { code, err } = await run('-s', signal, '-p', baton.pidFile);
       t.same({ code, err }, { code: 0, err: '' }, signal);
@@ -130,7 +131,7 @@ t.test('-s reload, reopen, quit and stop reach the master', async (t) => {
     await tell('reopen');
     await baton.logged(/"event":"log_reopened"/);
     await tell(last);
-    await waitFor('the master to end', () => !isAlive(baton.pid));
+    await waitFor('the master to end', () => !isAlive(pid));
     await baton.stop();
   }
 });
