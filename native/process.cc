@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "process-tree.h"
+
 extern char** environ;
 
 namespace baton {
@@ -336,6 +338,7 @@ void initProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("processDoorbell", Napi::Function::New(env, processDoorbell));
   exports.Set("processRing", Napi::Function::New(env, processRing));
   exports.Set("processWatch", Napi::Function::New(env, processWatch));
+  initProcessTree(env, exports);
 }
 
 }  // namespace baton

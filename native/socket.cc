@@ -1,5 +1,6 @@
 #include "socket.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -169,6 +170,13 @@ Napi::Value socketKeepalive(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/** Above the standard descriptors, which may be closed. */
+Napi::Value socketDuplicate(const Napi::CallbackInfo& info) {
+  int fd = fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) return throwSystemError(info.Env(), errno, "fcntl", "F_DUPFD_CLOEXEC");
+  return Napi::Number::New(info.Env(), fd);
+}
+
 Napi::Value socketClose(const Napi::CallbackInfo& info) {
   close(info[0].As<Napi::Number>().Int32Value());
   return info.Env().Undefined();
@@ -182,6 +190,7 @@ void initSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("socketListenUnix", Napi::Function::New(env, socketListenUnix));
   exports.Set("socketUnixAnswers", Napi::Function::New(env, socketUnixAnswers));
   exports.Set("socketKeepalive", Napi::Function::New(env, socketKeepalive));
+  exports.Set("socketDuplicate", Napi::Function::New(env, socketDuplicate));
   exports.Set("socketClose", Napi::Function::New(env, socketClose));
 }
 
