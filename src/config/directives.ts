@@ -40,9 +40,10 @@ const ANY_INT = { min: 0, max: INT_MAX };
 
 export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
   workerProcesses: {
-    name: 'worker_processes', type: workers(32), fallback: 'auto', reload: false,
+    name: 'worker_processes', type: workers(64), fallback: 'auto', reload: true,
     fallbackNote: 'one per core this process may use',
-    doc: 'How many workers serve clients, each with a lane of its own; 0 is taken as 1.',
+    doc: 'How many workers serve clients, each with a lane of its own; 0 is taken as 1. A reload ' +
+      'adds workers, but takes none away.',
   },
   workerCpuAffinity: {
     name: 'worker_cpu_affinity', type: coreLists, fallback: 'off', reload: true,
@@ -54,6 +55,18 @@ export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
     fallback: 30_000, reload: true,
     doc: 'How long a worker that stops gracefully may finish what is in flight before the ' +
       'remaining connections are closed.',
+  },
+  upgradeCanaryMs: {
+    name: 'upgrade_canary', type: time('s', { min: 0, max: 24 * HOUR }), fallback: 10_000,
+    reload: true,
+    doc: 'How long an upgrade watches the first lane that the new program serves before it takes ' +
+      'the others; when that one dies, fails more or is slower, the old program takes it back.',
+  },
+  upgradeWindowMs: {
+    name: 'upgrade_window', type: time('s', { min: 0, max: 24 * HOUR }), fallback: 5 * MINUTE,
+    reload: true,
+    doc: 'How long after an upgrade the old program stays ready to take all lanes back; then the ' +
+      'upgrade is committed.',
   },
   user: {
     name: 'user', type: text('user name', 'the name of a user'), fallback: null, reload: true,

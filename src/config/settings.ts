@@ -47,6 +47,8 @@ export interface GlobalValues {
   workerProcesses: number | 'auto';
   workerCpuAffinity: 'off' | 'auto' | number[][]; // cores of worker i at index i modulo the length
   workerShutdownTimeoutMs: number;
+  upgradeCanaryMs: number;
+  upgradeWindowMs: number;
   user: string | null;
   group: string | null;
   maxOpenfiles: number;                           // 0: as many as the hard limit allows

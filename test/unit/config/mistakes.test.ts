@@ -123,7 +123,7 @@ const values: Row[] = [
     'f:6:21: request_size_max: "2g" is out of range, allowed: 1k to 1g (bytes, or with k, m, g)'],
   [`${FULL}global:\n  worker_processes: many\n  worker_cpu_affinity: 0 1 9-3\n  stats: 22222\n` +
     '  shm_max: 1m\n',
-  'f:8:21: worker_processes: "many" is not a number, allowed: auto, 0 to 32',
+  'f:8:21: worker_processes: "many" is not a number, allowed: auto, 0 to 64',
   'f:9:28: worker_cpu_affinity: "9-3" is not a list of cores, allowed: off, auto, or a list per ' +
     'worker such as 0 1 2-3 4,6 (cores 0 to 1023)',
   'f:10:10: stats: "22222" has no port, allowed: off, host:port or [ipv6]:port',

@@ -11,10 +11,10 @@ function settingsWith(global: string, pool: string, listen = 'h:1'): Settings {
 }
 
 t.test('directives that need a restart', (t) => {
-  const running = settingsWith('  worker_processes: 2\n', '    backlog: 100\n');
+  const running = settingsWith('  max_openfiles: 2000\n', '    backlog: 100\n');
   t.strictSame(findRestartOnly(running, running), []);
-  t.strictSame(findRestartOnly(running, settingsWith('  worker_processes: 4\n', '')), [
-    'f:3:1: worker_processes: stays 2 until a restart, a reload does not change it to 4',
+  t.strictSame(findRestartOnly(running, settingsWith('  max_openfiles: 4000\n', '')), [
+    'f:3:1: max_openfiles: stays 2000 until a restart, a reload does not change it to 4000',
     'f:5:1: backlog: stays 100 until a restart, a reload does not change it to 4096',
   ]);
   t.end();
