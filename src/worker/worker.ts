@@ -12,6 +12,7 @@
  * Between turns libuv runs timers and signals as in any Node program; inside run() there is only the
  * loop below. A frozen worker keeps its copies of the descriptors and has no timer.
  */
+import { constants } from 'node:os';
 import { Log } from '../base/log.js';
 import { VERSION } from '../base/version.js';
 import type { WorkerOrder } from '../base/worker-order.js';
@@ -23,7 +24,7 @@ import { makeRoutes, type PoolRoute } from '../proxy/pool-route.js';
 import { SessionDesk } from '../proxy/session-desk.js';
 import { Claim, LaneState, ListenerState, WorkerOrder as Order, WorkerState } from '../shm/codes.js';
 import { LANES_MAX } from '../shm/plan.js';
-import { bringLane } from '../shm/bring-lane.js';
+import { bringLane, mayBring, prepareLanes } from '../shm/bring-lane.js';
 import { Segment } from '../shm/segment.js';
 import {
   Lane, LaneHead, Listener, PoolCounter, Superblock, TableNumber, Worker as WorkerRow,
@@ -112,6 +113,7 @@ export class Worker {
         'the kernel forbids keepers here: sessions cannot be handed to another worker');
     }
     warmUp();
+    prepareLanes(this.#segment);
     new Orphan(this.order, this.#segment).watch(() => this.stopFast());
     this.#setState(WorkerState.Ready);
   }
@@ -158,11 +160,17 @@ export class Worker {
 
   // --- how the lane changes hands (native/takeover.cc) ---
 
-  #take(): void {
+  /** A Claim or -errno. */
+  #claim(): number {
+    if (!mayBring(this.#segment, this.order.lane)) return -constants.errno.ENOTSUP;
     for (let round = 0; round < FETCH_ROUNDS; round++) {
       if (native.laneFetch() <= FEW_MISSING) break;
     }
-    const claim = native.laneClaim(FREEZE_PATIENCE_MS);
+    return native.laneClaim(FREEZE_PATIENCE_MS);
+  }
+
+  #take(): void {
+    const claim = this.#claim();
     if (claim < 0) {
       this.#column(WorkerRow.Error, -claim);
       this.#setState(WorkerState.Ready);
