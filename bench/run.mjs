@@ -1,5 +1,6 @@
 /**
- * npm run bench: builds what is not built, then runs the comparison.
+ * npm run bench, npm run bench:upgrade: builds what is not built, then runs the comparison, or what
+ * lies in upgrade/ when that is the first argument.
  *
  * A build that fails because only the addon or a header is missing still leaves the other parties
  * measurable, therefore the compiled program decides, not the build's exit code.
@@ -9,7 +10,10 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const build = fileURLToPath(new URL('../scripts/build.mjs', import.meta.url));
-const program = new URL('../dist/bench/run.js', import.meta.url);
+const isUpgrade = process.argv[2] === 'upgrade';
+if (isUpgrade) process.argv.splice(2, 1); // the program sees options only
+const name = isUpgrade ? 'upgrade/run' : 'run';
+const program = new URL(`../dist/bench/${name}.js`, import.meta.url);
 
 if (existsSync(build)) {
   const { status } = spawnSync(process.execPath, [build], { stdio: ['ignore', 2, 2] });
@@ -18,6 +22,6 @@ if (existsSync(build)) {
 if (existsSync(program)) {
   await import(program.href);
 } else {
-  process.stderr.write('bench: dist/bench/run.js is missing: run npm run build\n');
+  process.stderr.write(`bench: dist/bench/${name}.js is missing: run npm run build\n`);
   process.exitCode = 1;
 }
