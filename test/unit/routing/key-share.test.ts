@@ -6,6 +6,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { distributionOf } from '../../../src/routing/distribution.js';
 import { HASH_NAMES, hashKindOf } from '../../../src/routing/hash-kinds.js';
+import { buildKetama } from '../../../src/routing/ketama.js';
 import { movedShare, type KeyMap } from '../../../src/routing/key-share.js';
 import { RouteView, routeWordsMax, writeRoute } from '../../../src/routing/route-table.js';
 import { compareNames } from '../../../src/routing/server-order.js';
@@ -24,6 +25,22 @@ const keys = program.hash(Array.from({ length: KEYS }, (_, i) =>
 interface Shape {
   readonly hash?: string;
   readonly distribution?: string;
+}
+
+/** Between two neighbours of all ring points no key changes hands: exact, by the lanes' tables. */
+function shareByArcs(before: KeyMap, after: KeyMap): number {
+  const ends = [before, after].flatMap(({ servers }) => {
+    const { points } = buildKetama(servers.map((server, index) => ({ ...server, index })));
+    return Array.from(points, (point) => (point ^ 0x80000000) >>> 0);
+  });
+  const [from, to] = [homeIn(before), homeIn(after)];
+  let moved = 0;
+  let start = 0;
+  for (const last of [...ends.sort((a, b) => a - b), 2 ** 32 - 1]) {
+    if (from(last) !== to(last)) moved += last + 1 - start;
+    start = last + 1;
+  }
+  return moved / 2 ** 32;
 }
 
 /** Servers as name → weight; the home is the name unless `homes` says another. */
@@ -106,6 +123,15 @@ t.test('ketama: only the new server gets keys', (t) => {
   const after = mapOf({ ...Object.fromEntries(before.servers.map(({ name }) => [name, 1])), n: 1 });
   closeTo(t, before, after, '10 to 11');
   t.ok(movedShare(before, after)! < 0.13, 'about an eleventh');
+  t.end();
+});
+
+t.test('ketama, to the last hash', (t) => {
+  for (let i = 0; i < 12; i++) {
+    const [before, after] = [mapOf(randomWeights(5)), mapOf(randomWeights(5))];
+    const [share, wanted] = [movedShare(before, after)!, shareByArcs(before, after)];
+    t.ok(Math.abs(share - wanted) < 1e-12, `${share} is ${wanted}`);
+  }
   t.end();
 });
 
