@@ -57,7 +57,7 @@ export class Crew {
     return this.#isEnding && this.#seats.every(({ isEmpty }) => isEmpty);
   }
 
-  /** The most deaths at the start, one right after the other, of a seat that was never ready. */
+  /** The most deaths at the start of a seat that never had a ready worker. */
   get failedStarts(): number {
     return Math.max(0, ...this.#seats.map(({ failedStarts }) => failedStarts));
   }

@@ -227,20 +227,23 @@ export class Master {
     if (upgrade === null) return;
     upgrade.continue();
     if (upgrade.isDone) return this.#leaveIfDue(upgrade);
-    const isLost = upgrade.stage >= UpgradeStage.Recalling;
-    if (isLost && this.#flags.quit && !upgrade.isSuccessorStopping
-      && upgrade.stage < UpgradeStage.Returned) {
-      this.#take('quit');
-      this.#log.error({ event: 'quit_not_done' },
-        'QUIT was for the end of the upgrade, which failed: this master goes on');
-    }
-    if (isLost && this.#take('commit')) {
-      this.#log.error({ event: 'commit_not_done' }, 'WINCH: there is nothing to commit');
-    }
+    if (upgrade.stage >= UpgradeStage.Recalling) this.#dropWhatWaited(upgrade);
     if (upgrade.stage !== UpgradeStage.Over) return;
     this.#upgrade = null;
     this.#told.clear();
     this.#wake();
+  }
+
+  /** What was to be done when the upgrade is complete, which it will not be. */
+  #dropWhatWaited({ isSuccessorStopping }: Upgrade): void {
+    // Whoever stops the new master and this one wants Baton to stop.
+    if (this.#told.delete('quit_waits') && !isSuccessorStopping && this.#take('quit')) {
+      this.#log.error({ event: 'quit_not_done' },
+        'QUIT was for the end of the upgrade, which failed: this master goes on');
+    }
+    if (this.#told.delete('commit_waits') && this.#take('commit')) {
+      this.#log.error({ event: 'commit_not_done' }, 'WINCH: there is nothing to commit');
+    }
   }
 
   /** The new master is in charge: is there anything left to stay for? */
@@ -316,6 +319,7 @@ export class Master {
     const upgrade = this.#upgrade;
     if (upgrade === null || this.#flags.terminate) return true;
     if (upgrade.isDone || upgrade.stage >= UpgradeStage.Returned) return true;
+    if (upgrade.stage >= UpgradeStage.Recalling) return false; // soon
     this.#tellOnce('quit_waits', 'QUIT: this master ends when the upgrade is complete');
     return false;
   }

@@ -61,7 +61,9 @@ export class Seat {
   #isTaking = false;
   #isDismissed = false; // it has been told to end, in the state that it has now
   #failedTakes = 0;
-  #hasStood = false; // any worker of this seat has ever been ready
+  #failedStarts = 0;
+  #wasReady = false; // this worker
+  #hasStood = false; // any worker of this seat, ever
   #mustReopen = false; // its log, once it is ready
   #timer: NodeJS.Timeout | null = null; // the next worker, the next try, or the end of patience
 
@@ -101,9 +103,9 @@ export class Seat {
     return this.#failedTakes;
   }
 
-  /** Deaths at the start, one right after the other, of a seat that never had a ready worker. */
+  /** Deaths at the start of a seat that never had a ready worker. */
   get failedStarts(): number {
-    return this.#hasStood ? 0 : this.#backOff.quickDeaths;
+    return this.#failedStarts;
   }
 
   /** Starts the first worker. Throws what opening a lane throws (ENOSPC). */
@@ -155,6 +157,7 @@ export class Seat {
     this.#row = rows.takeWorker(this.lane, this.generation);
     this.#state = WorkerState.Starting;
     this.#isTaking = false;
+    this.#wasReady = false;
     const child = spawn(this.lane, this.#row);
     this.#child = child;
     this.#startedAt = performance.now();
@@ -169,9 +172,7 @@ export class Seat {
     this.#isDismissed = false; // an owner does not listen
     const { log } = this.context;
     const facts = { worker: this.lane, workerPid: this.pid };
-    if (this.isReady) this.#hasStood = true;
-    if (this.#mustReopen && this.isReady) this.reopenLog();
-    if (this.isReady) this.#mustReopen = false;
+    if (this.isReady && !this.#wasReady) this.#standFirst();
     if (state === WorkerState.Serving) {
       this.#isTaking = false;
       this.#failedTakes = 0;
@@ -185,6 +186,15 @@ export class Seat {
       log.debug({ event: 'worker_ready', ...facts }, `worker ${this.lane} (pid ${this.pid}) is warm`);
     }
     this.context.changed();
+  }
+
+  /** It listens to signals from now on. */
+  #standFirst(): void {
+    this.#wasReady = true;
+    this.#hasStood = true;
+    this.#failedStarts = 0;
+    if (this.#mustReopen) this.reopenLog();
+    this.#mustReopen = false;
   }
 
   // --- taking the lane ---
@@ -252,7 +262,10 @@ export class Seat {
 
   #replace(child: ChildProcess, how: string, wasServing: boolean): void {
     const { rows, log } = this.context;
-    const pauseMs = this.#backOff.next(performance.now() - this.#startedAt);
+    // However slow the machine: one that was never ready has not lived.
+    const livedMs = this.#wasReady ? performance.now() - this.#startedAt : 0;
+    const pauseMs = this.#backOff.next(livedMs);
+    if (!this.#hasStood) this.#failedStarts++;
     rows.countRestart(this.lane);
     const when = pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`;
     const facts = { worker: this.lane, workerPid: child.pid, how, pauseMs, wasServing };

@@ -96,18 +96,20 @@ export class Succession {
    * whether Baton as a whole is meant; before, it gives back what it has and is ended by him.
    */
   mayStop(): boolean {
-    if (this.#stage === SuccessionStage.Yielded || this.#isAlone) return true;
-    if (!this.#isStopping) {
-      this.#isStopping = true;
-      this.#channel.say({ is: 'stopping' });
-      const isInCharge = this.#stage === SuccessionStage.Window;
-      setTimeout(() => {
-        this.#mayStop = true;
-        this.office.changed();
-      }, isInCharge ? ANSWER_PATIENCE_MS : RETURN_PATIENCE_MS).unref();
-      if (this.#stage < SuccessionStage.Window) this.#fail('it was told to stop');
-    }
-    return this.#mayStop;
+    if (this.#mayStop || this.#isAlone) return true;
+    if (this.#isStopping) return false;
+    this.#isStopping = true;
+    this.#channel.say({ is: 'stopping' });
+    const stop = (): void => {
+      this.#mayStop = true;
+      this.office.changed();
+    };
+    setTimeout(() => {
+      if (this.#stage === SuccessionStage.Window) stop();
+    }, ANSWER_PATIENCE_MS).unref();
+    setTimeout(stop, RETURN_PATIENCE_MS).unref();
+    if (this.#stage < SuccessionStage.Window) this.#fail('it was told to stop');
+    return false;
   }
 
   /** Goes as far as it can now. Called in each cycle of the master's loop. */
@@ -136,7 +138,6 @@ export class Succession {
     if (this.#crew.isReady) {
       this.#enter(SuccessionStage.Ready, null);
       this.#channel.say({ is: 'ready' });
-      this.office.changed();
     } else if (this.#isLate || this.#crew.failedStarts >= FAILED_STARTS_MAX) {
       this.#fail('its workers do not start');
     }
@@ -159,7 +160,6 @@ export class Succession {
     if (!verdict.isWell) return this.#fail(verdict.why);
     this.#enter(SuccessionStage.Ready, null);
     this.#channel.say({ is: 'canary', summary: verdict.why });
-    this.office.changed();
   }
 
   #takeAll(): void {
@@ -218,7 +218,6 @@ export class Succession {
     this.#crew.standBy();
     this.#channel.say({ is: 'failed', why });
     if (!hasTaken) this.#mustEnd = true;
-    this.office.changed();
   }
 
   /** The old workers take the lanes back; this master's let go of them. */
@@ -247,7 +246,6 @@ export class Succession {
     if (this.#stage === SuccessionStage.Window) this.#conclude('the old master has ended');
     else if (this.#stage === SuccessionStage.Serving) this.#lead();
     else if (this.#stage !== SuccessionStage.Warming) this.#startAgain();
-    this.office.changed();
   }
 
   /** From wherever it stopped: with the workers that are there, or with new ones. */
@@ -274,7 +272,10 @@ export class Succession {
         if (!this.#isStopping) this.#conclude('by the old master');
         break;
       case 'yield': this.#yield(); break;
-      case 'returned': this.#crew.dismiss(); break;
+      case 'returned':
+        this.#mayStop = true;
+        this.#crew.dismiss();
+        break;
       case 'end': this.#mustEnd = true; break;
       case 'stop': this.#mayStop = true; break;
       default:
@@ -290,6 +291,7 @@ export class Succession {
   #enter(stage: SuccessionStage, patienceMs: number | null): void {
     this.#stage = stage;
     this.#setTimer(patienceMs);
+    this.office.changed();
   }
 
   #setTimer(patienceMs: number | null): void {

@@ -114,13 +114,13 @@ export class Takeover<C extends TakingCrew = Crew> {
   #undo(): void {
     this.#enter(TakeoverStage.Undoing, PART_PATIENCE_MS);
     this.next.end('SIGTERM');
-    this.steps.changed();
   }
 
   #enter(stage: TakeoverStage, patienceMs: number | null): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#stage = stage;
     this.#isLate = false;
+    this.steps.changed();
     this.#timer = patienceMs === null ? null : setTimeout(() => {
       this.#isLate = true;
       this.steps.changed();

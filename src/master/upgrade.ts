@@ -215,7 +215,6 @@ export class Upgrade {
     this.#said.delete('yielded');
     this.#channel.say({ do: 'yield' });
     this.#enter(UpgradeStage.Recalling, YIELD_PATIENCE_MS);
-    this.office.changed();
   }
 
   #recall(): void {
@@ -236,7 +235,6 @@ export class Upgrade {
     if (!this.#isAsked) return this.#endSuccessor();
     const { upgradeWindowMs } = this.crew.generation.roster.settings.global;
     this.#enter(UpgradeStage.Returned, upgradeWindowMs);
-    this.office.changed();
   }
 
   #waitForOperator(): void {
@@ -246,7 +244,6 @@ export class Upgrade {
   #endSuccessor(): void {
     this.#channel.say({ do: 'end' });
     this.#enter(UpgradeStage.Parting, PART_PATIENCE_MS);
-    this.office.changed();
   }
 
   #part(): void {
@@ -326,6 +323,7 @@ export class Upgrade {
   #enter(stage: UpgradeStage, patienceMs: number | null): void {
     this.#stage = stage;
     this.#setTimer(patienceMs);
+    this.office.changed();
   }
 
   #setTimer(patienceMs: number | null): void {
