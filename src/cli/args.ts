@@ -6,7 +6,8 @@ import { parseArgs } from 'node:util';
 import { parseTcpAddress, TCP_FORM, Wrong } from '../config/addresses.js';
 import type { LogLevel, Settings, TcpAddress } from '../config/settings.js';
 
-export const SIGNALS = ['stop', 'quit', 'reopen', 'reload'] as const;
+export const SIGNALS =
+  ['stop', 'quit', 'reopen', 'reload', 'upgrade', 'rollback', 'commit'] as const;
 export type SignalName = (typeof SIGNALS)[number];
 
 export type Action = 'run' | 'test' | 'print' | 'signal' | 'version' | 'help';
@@ -16,6 +17,7 @@ export interface Wanted {
   readonly confFile: string;
   readonly daemonize: boolean;
   readonly signal: SignalName | null;
+  readonly diff: boolean; // of action test or print
   readonly overrides: Overrides;
   readonly warnings: readonly string[];
 }
@@ -36,7 +38,7 @@ export class UsageError extends Error {
 
 export const DEFAULT_CONF = 'conf/baton.yml';
 
-export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-s SIGNAL] [-o FILE] [-a ADDR]
+export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-s SIGNAL] [-o FILE] [-a ADDR] [--diff]
 
   -c, --conf-file FILE    configuration, default ${DEFAULT_CONF}
   -p, --pid-file FILE     pid file, instead of the configuration's "pid"
@@ -44,6 +46,7 @@ export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-s SIGNAL] [-o 
   -s, --signal SIGNAL     tell the running master: ${SIGNALS.join(', ')}
   -t, --test-conf         test the configuration
   -T, --print-conf        test it and print it fully resolved
+      --diff              with -t: print what a reload would change of the running instance
   -o, --output FILE       log file, instead of the configuration's "log"
   -v, --verbose LEVEL     log level from 0 (fatal) to 11 (trace), as twemproxy's; 5 is info
   -a, --stats-addr ADDR   where twemproxy's statistics are served, host:port
@@ -52,7 +55,9 @@ export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-s SIGNAL] [-o 
   -h, --help              this text
 
 Signals to the master: TERM, INT stop now; QUIT stop gracefully; HUP reload the configuration;
-USR1 reopen the log. Exit codes: 0 well, 1 it failed, 2 a mistake in the configuration or here.
+USR1 reopen the log; USR2 upgrade: hand all sessions to the program that is on disk now. To the old
+master then, whose pid is in FILE.oldbin: QUIT, WINCH commit; HUP roll back. -s stop, -s rollback
+come back when it is done. Exit codes: 0 well, 1 it failed, 2 a mistake in the configuration or here.
 `;
 
 const OPTIONS = {
@@ -62,6 +67,7 @@ const OPTIONS = {
   signal: { type: 'string', short: 's' },
   'test-conf': { type: 'boolean', short: 't' },
   'print-conf': { type: 'boolean', short: 'T' },
+  diff: { type: 'boolean' },
   output: { type: 'string', short: 'o' },
   verbose: { type: 'string', short: 'v' },
   'stats-addr': { type: 'string', short: 'a' },
@@ -78,6 +84,9 @@ export function readArgs(args: readonly string[]): Wanted {
   const values = parse(args);
   const signal = signalOf(values.signal);
   const action = actionOf(values, signal);
+  if (values.diff && action !== 'test' && action !== 'print') {
+    throw new UsageError('--diff goes with -t');
+  }
   const warnings: string[] = [];
   if (values['mbuf-size'] !== undefined) {
     warnings.push('-m: has no effect, buffers grow and shrink by themselves');
@@ -87,6 +96,7 @@ export function readArgs(args: readonly string[]): Wanted {
     confFile: values['conf-file'] ?? DEFAULT_CONF,
     daemonize: values.daemonize ?? false,
     signal,
+    diff: values.diff ?? false,
     overrides: {
       pid: values['pid-file'],
       log: values.output,

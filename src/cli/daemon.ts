@@ -8,6 +8,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { ExitCode } from '../base/errors.js';
+import { howToExec } from '../master/typed-command.js';
 import { native } from '../native/binding.js';
 
 const VARIABLE = 'BATON_DAEMON';
@@ -15,8 +16,9 @@ const PIPE = 3;
 
 /** In the process that the shell started. Resolves to its exit code. */
 export function startDaemon(): Promise<ExitCode> {
-  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
-    detached: true,
+  const { command, args, cwd, argv0 } = howToExec();
+  const child = spawn(command, args, {
+    argv0, cwd, detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
     env: { ...process.env, [VARIABLE]: '1' },
   });

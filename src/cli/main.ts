@@ -1,24 +1,26 @@
 /**
  * The program: reads the command line and does what it says. Exit codes: 0 well, 1 it failed,
  * 2 the configuration or the command line has mistakes. bin/baton starts this file.
+ *
+ * What only some commands need is loaded by them: the mute parent, which stays, is to be small.
  */
-import { fileURLToPath } from 'node:url';
 import { ExitCode, OperatorError } from '../base/errors.js';
 import { VERSION } from '../base/version.js';
-import { loadSettings } from '../config/load.js';
-import { printSettings } from '../config/print.js';
 import { ConfigError } from '../config/remarks.js';
-import { Master } from '../master/master.js';
+import { isSuccessor, refuseHandover } from '../master/handover.js';
+import { isNotified } from '../master/notify.js';
 import type { Loaded } from '../master/reload.js';
 import { SCHEMA_HASH } from '../tables/columns.gen.js';
 import { applyOverrides, DEFAULT_CONF, readArgs, USAGE, UsageError, type Wanted } from './args.js';
-import { signalMaster } from './control.js';
 import { isDaemon, leaveTerminal, startDaemon } from './daemon.js';
+import { hasParent, runParent } from './parent.js';
 
-const WORKER = fileURLToPath(new URL('../worker/main.js', import.meta.url));
-
-async function main(args: readonly string[]): Promise<ExitCode> {
+async function main(args: readonly string[]): Promise<number> {
   const wanted = readArgs(args);
+  const isBackground = isDaemon();
+  const isFirst = !isBackground && !isSuccessor() && !hasParent();
+  const staysAsParent = isFirst && !wanted.daemonize && !isNotified;
+  if (wanted.action === 'run' && staysAsParent) return runParent();
   for (const warning of wanted.warnings) say(`warning: ${warning}`);
   switch (wanted.action) {
     case 'help':
@@ -31,45 +33,61 @@ async function main(args: readonly string[]): Promise<ExitCode> {
     case 'print':
       return test(wanted);
     case 'signal':
-      // As nginx: a configuration that was named and has mistakes is not sent to the master.
-      if (wanted.signal === 'reload' && wanted.confFile !== DEFAULT_CONF) load(wanted);
-      signalMaster(wanted.signal!, wanted.overrides.pid ?? load(wanted).settings.global.pid);
-      return ExitCode.Ok;
+      return tellMaster(wanted);
     case 'run':
-      return run(wanted);
+      return wanted.daemonize && isFirst ? goBackground(wanted) : run(wanted, isBackground);
     default:
       return wanted.action satisfies never;
   }
 }
 
-function test(wanted: Wanted): ExitCode {
-  const { settings, warnings } = load(wanted);
-  for (const line of warnings) sayPlainly(`warning: ${line}`);
-  if (wanted.action === 'print') process.stdout.write(printSettings(settings));
-  say(`configuration file ${wanted.confFile} test is successful`);
+async function test(wanted: Wanted): Promise<ExitCode> {
+  const { check } = await import('./check.js');
+  const { out, remarks } = check(wanted, await load(wanted));
+  process.stdout.write(out);
+  remarks.forEach(sayPlainly);
   return ExitCode.Ok;
 }
 
-async function run(wanted: Wanted): Promise<ExitCode> {
-  const loaded = load(wanted);
-  const isBackground = isDaemon();
-  if (wanted.daemonize && !isBackground) {
-    if (loaded.settings.global.log === null) {
-      say(`warning: ${wanted.confFile}: "log" is not set: in the background log lines go nowhere`);
-    }
-    return startDaemon();
+async function tellMaster(wanted: Wanted): Promise<ExitCode> {
+  const signal = wanted.signal!;
+  const isNamed = wanted.confFile !== DEFAULT_CONF;
+  // As nginx: a configuration that was named and has mistakes is not sent to the master.
+  const isRead = signal === 'reload' || signal === 'upgrade';
+  const loaded = isRead && isNamed ? await load(wanted) : null;
+  const pidFile = wanted.overrides.pid ?? (loaded ?? await load(wanted)).settings.global.pid;
+  const { control } = await import('./control.js');
+  await control(signal, pidFile);
+  return ExitCode.Ok;
+}
+
+async function goBackground(wanted: Wanted): Promise<ExitCode> {
+  const { settings } = await load(wanted);
+  if (settings.global.log === null) {
+    say(`warning: ${wanted.confFile}: "log" is not set: in the background log lines go nowhere`);
   }
+  return startDaemon();
+}
+
+async function run(wanted: Wanted, isBackground: boolean): Promise<ExitCode> {
+  const { Master } = await import('../master/master.js');
+  const { loadSettings } = await import('../config/load.js');
+  const read = () => loadWith(wanted, loadSettings);
   const master = await Master.start({
-    load: () => load(wanted),
+    load: read,
     title: process.argv.slice(1).join(' '),
-    workerProgram: WORKER,
     isBackground,
     onUp: isBackground ? leaveTerminal : () => {},
-  }, loaded);
+  }, read());
   return master.ended;
 }
 
-function load(wanted: Wanted): Loaded {
+async function load(wanted: Wanted): Promise<Loaded> {
+  const { loadSettings } = await import('../config/load.js');
+  return loadWith(wanted, loadSettings);
+}
+
+function loadWith(wanted: Wanted, loadSettings: (file: string) => Loaded): Loaded {
   const { settings, warnings } = loadSettings(wanted.confFile);
   return { settings: applyOverrides(settings, wanted.overrides), warnings };
 }
@@ -89,22 +107,23 @@ function sayPlainly(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Tells an error in plain lines; one that is our bug with its stack. */
+/** Tells an error in plain lines, also to a master that waits for us; our bug with its stack. */
 function tell(error: unknown): ExitCode {
-  if (error instanceof ConfigError) {
-    error.mistakes.forEach(sayPlainly);
-    return ExitCode.Operator;
-  }
-  if (error instanceof OperatorError) {
-    error.lines.forEach(sayPlainly);
-    return error.exitCode;
-  }
+  const { lines, exitCode } = describe(error);
+  lines.forEach(sayPlainly);
+  refuseHandover(lines);
+  return exitCode;
+}
+
+function describe(error: unknown): { readonly lines: readonly string[]; exitCode: ExitCode } {
+  if (error instanceof ConfigError) return { lines: error.mistakes, exitCode: ExitCode.Operator };
+  if (error instanceof OperatorError) return error;
   if (error instanceof UsageError) {
-    say(`${error.message} (baton -h shows what there is)`);
-    return ExitCode.Operator;
+    const line = `baton: ${error.message} (baton -h shows what there is)`;
+    return { lines: [line], exitCode: ExitCode.Operator };
   }
-  say(`internal error: ${error instanceof Error ? error.stack : String(error)}`);
-  return ExitCode.Failed;
+  const text = error instanceof Error ? error.stack : String(error);
+  return { lines: [`baton: internal error: ${text}`], exitCode: ExitCode.Failed };
 }
 
 process.exitCode = await main(process.argv.slice(2)).catch(tell);

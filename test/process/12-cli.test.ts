@@ -14,6 +14,8 @@ import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
 
+t.setTimeout(180_000); // for the whole file, on a busy machine
+
 const directory = scratch(t);
 const GOOD = { alpha: { listen: '127.0.0.1:6380', redis: true, servers: ['127.0.0.1:6379:1'] } };
 writeFileSync(join(directory, 'good.yml'), fullConf({ log_level: 'warn' }, GOOD));
@@ -134,6 +136,91 @@ t.test('-s reload, reopen, quit and stop reach the master', async (t) => {
     await waitFor('the master to end', () => !isAlive(pid));
     await baton.stop();
   }
+});
+
+t.test('-s upgrade, rollback, commit: there and back, and there for good', async (t) => {
+  const redis = await Redis.start(t);
+  const baton = await Baton.start(t, { servers: [redis], global: { upgrade_canary: '100ms' } });
+  const tell = (signal: string) => run('-s', signal, '-p', baton.pidFile);
+  const client = await baton.client();
+  const { pid: first, pidFile, oldPidFile } = baton;
+  for (const signal of ['commit', 'rollback']) {
+    const { code, err } = await tell(signal);
+    t.equal(code, 1);
+    t.equal(err, `-s ${signal}: no upgrade is under way, there is no old master in `
+      + `${oldPidFile}\n`);
+  }
+
+  t.same(await tell('upgrade'), { code: 0, out: '', err: '' });
+  await baton.logged(/"event":"upgraded"/);
+  const second = baton.pid;
+  t.not(second, first);
+  t.equal(baton.pidIn(oldPidFile), first);
+  const again = await tell('upgrade');
+  t.equal(again.code, 1);
+  t.match(again.err, `an upgrade is under way, the old master is pid ${first}: -s commit or`);
+  t.equal(await client.call('INCR', 'n'), 1);
+
+  t.same(await tell('rollback'), { code: 0, out: '', err: '' });
+  t.notOk(isAlive(second), 'it comes back when the new master has ended');
+  t.equal(await client.call('INCR', 'n'), 2, 'in the same session');
+  await waitFor('the pid file to be back', () => baton.pidIn(pidFile) === first
+    && baton.pidIn(oldPidFile) === null);
+
+  await tell('upgrade');
+  await waitFor('another upgrade', () => baton.log.match(/"event":"upgraded"/g)?.length === 2);
+  const third = baton.pid;
+  t.same(await tell('commit'), { code: 0, out: '', err: '' });
+  await waitFor('the old master to end', () => !isAlive(first));
+  t.equal(baton.pidIn(oldPidFile), null);
+  t.equal(baton.pid, third);
+  t.equal(await client.call('INCR', 'n'), 3);
+});
+
+t.test('-s stop comes back when everything has ended, also in an upgrade', async (t) => {
+  const redis = await Redis.start(t);
+  for (const isUpgrading of [false, true]) {
+    const baton = await Baton.start(t, { servers: [redis], global: { upgrade_canary: '0' } });
+    if (isUpgrading) {
+      process.kill(baton.pid, 'SIGUSR2');
+      await baton.logged(/"event":"upgraded"/);
+    }
+    const masters = [baton.pid, baton.pidIn(baton.oldPidFile)].filter((pid) => pid !== null);
+    t.equal(masters.length, isUpgrading ? 2 : 1);
+    t.same(await run('-s', 'stop', '-p', baton.pidFile), { code: 0, out: '', err: '' });
+    t.same(masters.filter(isAlive), []);
+    await baton.stop();
+  }
+});
+
+t.test('-t --diff', async (t) => {
+  const redis = await Redis.start(t);
+  const baton = await Baton.start(t, { servers: [redis], pool: { timeout: 400 } });
+  const { confFile, pidFile } = baton;
+  const diff = (...args: string[]) => run('-t', '--diff', '-p', pidFile, '-c', ...args);
+  const success = (file: string) => `baton: configuration file ${file} test is successful\n`;
+
+  t.same(await diff(confFile), {
+    code: 0, out: '',
+    err: `baton: nothing would change (pid ${baton.pid} runs)\n${success(confFile)}`,
+  });
+  const next = `${confFile}.next`;
+  writeFileSync(next, readFileSync(confFile, 'utf8').replace('timeout: 400', 'timeout: 2s'));
+  const changed = await diff(next);
+  t.equal(changed.code, 0);
+  t.match(changed.out, /timeout.*400ms.*2s/);
+  t.equal(changed.out.trimEnd().split('\n').length, 1);
+  t.equal(changed.err, success(next));
+  t.notMatch(baton.log, /"event":"reload/, 'nobody was told');
+
+  const absent = join(directory, 'absent.pid');
+  t.same(await run('-t', '--diff', '-p', absent, '-c', confFile), {
+    code: 0, out: '', err: `baton: nothing to compare with: ${absent}: no pid file, Baton is not `
+      + `running (or has another one)\n${success(confFile)}`,
+  });
+  const nameless = await run('-t', '--diff', '-c', confFile);
+  t.equal(nameless.code, 2);
+  t.match(nameless.err, /^--diff: which master\?/);
 });
 
 t.test('-s reload with a broken configuration says so and reaches nobody', async (t) => {

@@ -28,9 +28,12 @@ t.test('actions', async (t) => {
   });
   t.match(wanted('-tc a.yml'), { action: 'test', confFile: 'a.yml' });
   t.equal(wanted('-T').action, 'print');
+  t.match(wanted('-t --diff'), { action: 'test', diff: true });
+  t.match(wanted('-T --diff'), { action: 'print', diff: true });
+  t.equal(wanted('-t').diff, false);
   t.equal(wanted('-V').action, 'version');
   t.equal(wanted('-hV').action, 'help');
-  for (const signal of ['stop', 'quit', 'reopen', 'reload']) {
+  for (const signal of ['stop', 'quit', 'reopen', 'reload', 'upgrade', 'rollback', 'commit']) {
     t.match(wanted(`-s ${signal}`), { action: 'signal', signal });
   }
 });
@@ -55,9 +58,11 @@ t.test('twemproxy\'s options', async (t) => {
 t.test('refusals', async (t) => {
   t.match(refusal('-x'), /unknown option '-x'/);
   t.match(refusal('-s'), /argument/);
-  t.match(refusal('-s 22222'), /allowed: stop, quit, reopen, reload \(.* -a 0\.0\.0\.0:22222/);
+  t.match(refusal('-s 22222'), /allowed: stop, quit, reopen, .*commit \(.* -a 0\.0\.0\.0:22222/);
   t.match(refusal('-s restart'), /^-s restart: allowed: stop/);
   t.match(refusal('-v 12'), /allowed: 0 to 11/);
+  t.match(refusal('--diff'), /--diff goes with -t/);
+  t.match(refusal('-s reload --diff'), /--diff goes with -t/);
   t.match(refusal('-a nonsense'), /^-a: .*allowed: host:port/);
   t.match(refusal('-i 0'), /^-i 0/);
   t.match(refusal('stray'), /stray/);

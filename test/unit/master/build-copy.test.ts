@@ -1,6 +1,6 @@
 /**
- * Goal: a worker's program is whole in its copy and readable by everybody; the copy of a dead master
- *   goes, that of a living one and what is not ours stays; without a copy there is a warning.
+ * Goal: a worker's program is whole in its copy and readable by everybody; the copy of a dead
+ *   master goes, that of a living one and what is not ours stays; without a copy there is a warning.
  */
 import t, { type Test } from 'tap';
 import { execFileSync } from 'node:child_process';
