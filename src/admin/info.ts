@@ -104,7 +104,7 @@ function workerFields({ lanes, totals }: Snapshot): InfoField[] {
     ...lanes.map((lane): InfoField => [`worker${lane.lane}`, pairs({
       pid: lane.owner, state: lane.state, sessions: lane.sessions, links: lane.links,
       in_flight: lane.requestsInFlight, nodes: lane.nodesUsed, chunks: lane.chunksUsed,
-      turns: lane.turns, restarts: lane.restarts,
+      turns: lane.turns, restarts: lane.restarts, takeovers: lane.takeovers,
     })]),
   ];
 }

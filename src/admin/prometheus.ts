@@ -40,6 +40,10 @@ const instanceMetrics: readonly Metric<Snapshot>[] = [
 const laneMetrics: readonly Metric<LaneSnapshot>[] = [
   ['lane_up', 'gauge', '1 while a worker serves the lane.', (l) => Number(l.state === 'serving')],
   ['lane_restarts', 'gauge', 'Workers that died on the lane.', (l) => l.restarts],
+  ['lane_takeovers_total', 'counter', 'Times another worker took the lane over.',
+    (l) => l.takeovers],
+  ['lane_takeover_pause_seconds', 'gauge', 'How long the last takeover paused the lane.',
+    (l) => l.pauseUs / 1e6],
   ['lane_sessions', 'gauge', 'Client connections of the lane.', (l) => l.sessions],
   ['lane_links', 'gauge', 'Server connections of the lane.', (l) => l.links],
   ['lane_requests_in_flight', 'gauge', 'Requests without a complete reply.',

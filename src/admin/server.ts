@@ -1,13 +1,16 @@
 /**
- * The master's two ports for operators: twemproxy's statistics and Prometheus' metrics, opened,
- * moved and closed as the settings say.
+ * The master's two ports for operators: twemproxy's statistics and Prometheus' metrics.
  *
- * Both run in the master and only read shared memory, so a scrape costs the workers nothing.
+ * Both run in the master and only read shared memory, so a scrape costs the workers nothing. The
+ * sockets pass from master to master; only the one in charge answers, clients of the others wait:
+ *
+ *   opened or inherited ──► paused ◄──pause / resume──► answering ──close──► closed
+ *
+ * Node closes the socket that it listens on, so it gets a duplicate each time.
  */
 import type { Server, Socket } from 'node:net';
-import { OperatorError } from '../base/errors.js';
+import { OperatorError, systemReason } from '../base/errors.js';
 import type { Settings, TcpAddress } from '../config/settings.js';
-import { getSystemErrorMessage } from '../config/system-error.js';
 import type { CounterSource } from '../tables/counters.js';
 import { createMetricsServer } from './metrics-server.js';
 import { prometheusText } from './prometheus.js';
@@ -20,6 +23,16 @@ export interface AdminOptions {
   readonly counters: CounterSource;
   readonly facts: InstanceFacts;
   readonly log: AdminLog;
+  readonly sockets: SocketKeeper;
+  readonly inherited?: readonly AdminHandover[]; // of the master before; what is not used is closed
+  readonly isPaused?: boolean; // resume() comes later
+}
+
+/** Opens, duplicates and closes sockets. All throw errors with `code`. */
+export interface SocketKeeper {
+  open(at: TcpAddress): number; // listens
+  copy(fd: number): number;
+  close(fd: number): void;
 }
 
 /** The part of pino's Logger that is used here. */
@@ -28,122 +41,155 @@ export interface AdminLog {
   error(facts: object, message: string): void;
 }
 
-export interface Admin {
-  /** Ports as they really are (a port 0 is resolved), null when switched off. */
-  readonly ports: { readonly stats: number | null; readonly metrics: number | null };
-  /**
-   * Follows a reload. Rejects with an OperatorError when an address cannot be had; then the port
-   * stays where it was.
-   */
-  update(settings: Settings): Promise<void>;
-  /** Stops listening and cuts off whoever is still connected. */
-  close(): Promise<void>;
+/** A socket for another master, as JSON; the descriptor by his number. */
+export interface AdminHandover {
+  readonly port: PortName;
+  readonly at: TcpAddress;
+  readonly fd: number;
 }
 
 type PortName = 'stats' | 'metrics';
 
-/** Rejects with an OperatorError, one line per address that cannot be had; then nothing is open. */
-export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { counters, facts, log } = options;
-  const show = (render: (snapshot: Snapshot) => string): string | null => {
-    try {
-      return render(takeSnapshot(counters, facts));
-    } catch (error) { // our bug, but not one to stop a master for
-      log.error({ event: 'admin_failed', err: error }, `statistics: ${String(error)}`);
-      return null;
-    }
-  };
-  const stats = new Port('stats', () => createStatsServer(() => show(statsJson)), log);
-  const metrics = new Port('metrics', () => createMetricsServer(() => show(prometheusText)), log);
-  const update = async (settings: Settings): Promise<void> => {
-    const moves = await Promise.allSettled([stats.follow(settings), metrics.follow(settings)]);
-    const lines = moves.flatMap((move) =>
-      (move.status === 'rejected' ? [(move.reason as Error).message] : []));
-    if (lines.length > 0) throw new OperatorError('port-busy', lines);
-  };
-  const close = async (): Promise<void> => {
-    await Promise.all([stats.close(), metrics.close()]);
-  };
-  try {
-    await update(options.settings);
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return { get ports() { return { stats: stats.port, metrics: metrics.port }; }, update, close };
+/** Throws OperatorError, one line per address that cannot be had; then nothing is open. */
+export function startAdmin(options: AdminOptions): Admin {
+  const admin = new Admin(options);
+  if (options.isPaused !== true) admin.resume();
+  return admin;
 }
 
-/** A server that listens, and who is connected to it. */
-interface Listening {
+/** Made by startAdmin(). */
+export class Admin {
+  readonly #ports: Port[] = [];
+
+  constructor(options: AdminOptions) {
+    const { counters, facts, log, settings } = options;
+    const show = (render: (snapshot: Snapshot) => string): string | null => {
+      try {
+        return render(takeSnapshot(counters, facts));
+      } catch (error) { // our bug, but not one to stop a master for
+        log.error({ event: 'admin_failed', err: error }, `statistics: ${String(error)}`);
+        return null;
+      }
+    };
+    const servers: readonly [PortName, () => Server][] = [
+      ['stats', () => createStatsServer(() => show(statsJson))],
+      ['metrics', () => createMetricsServer(() => show(prometheusText))],
+    ];
+    const mistakes: string[] = [];
+    for (const [name, create] of servers) {
+      try {
+        const socket = socketOf(name, options);
+        if (socket !== null) this.#ports.push(new Port(socket, create, options));
+      } catch (error) {
+        mistakes.push(mistakeOf(name, settings, error));
+      }
+    }
+    if (mistakes.length > 0) {
+      this.close();
+      throw new OperatorError('port-busy', mistakes);
+    }
+    const used = new Set(this.describe().map(({ fd }) => fd));
+    for (const { fd } of options.inherited ?? []) if (!used.has(fd)) options.sockets.close(fd);
+  }
+
+  /** Port numbers as they really are (a port 0 is resolved); none while paused. */
+  get ports(): { readonly stats: number | null; readonly metrics: number | null } {
+    const numberOf = (name: PortName): number | null =>
+      this.#ports.find((port) => port.name === name)?.number ?? null;
+    return { stats: numberOf('stats'), metrics: numberOf('metrics') };
+  }
+
+  describe(): AdminHandover[] {
+    return this.#ports.map(({ socket }) => socket);
+  }
+
+  /** Answers from now on, those who have waited first. */
+  resume(): void {
+    for (const port of this.#ports) port.resume();
+  }
+
+  /** Cuts off whoever is connected; the others wait for another master, or for this one again. */
+  pause(): void {
+    for (const port of this.#ports) port.pause();
+  }
+
+  /** Closes this process's sockets: the end, unless another master has inherited them. */
+  close(): void {
+    for (const port of this.#ports.splice(0)) port.close();
+  }
+}
+
+function socketOf(
+  port: PortName, { settings, sockets, inherited = [], log }: AdminOptions,
+): AdminHandover | null {
+  const at = settings.global[port];
+  if (at === null) return null;
+  const known = inherited.find((each) =>
+    each.port === port && each.at.host === at.host && each.at.port === at.port);
+  if (known !== undefined) return known;
+  const socket = { port, at, fd: sockets.open(at) };
+  log.info({ event: 'admin_listening', port, address: at.text }, `${port} on ${at.text}`);
+  return socket;
+}
+
+function mistakeOf(port: PortName, { file, global }: Settings, error: unknown): string {
+  const line = global.lines[port];
+  const where = line === undefined ? file : `${file}:${line}`;
+  const { text } = global[port]!;
+  return `${where}: ${port}: cannot listen on ${text}: ${systemReason(error)}`;
+}
+
+/** A server while it answers, and who is connected to it. */
+interface Answering {
   readonly server: Server;
-  readonly sockets: ReadonlySet<Socket>;
-  readonly at: TcpAddress;
+  readonly connections: ReadonlySet<Socket>;
 }
 
 class Port {
-  private listening: Listening | null = null;
+  #answering: Answering | null = null;
 
   constructor(
-    private readonly name: PortName,
+    readonly socket: AdminHandover,
     private readonly create: () => Server,
-    private readonly log: AdminLog,
+    private readonly options: AdminOptions,
   ) {}
 
-  get port(): number | null {
-    const address = this.listening?.server.address() ?? null;
+  get name(): PortName {
+    return this.socket.port;
+  }
+
+  get number(): number | null {
+    const address = this.#answering?.server.address() ?? null;
     return address === null || typeof address === 'string' ? null : address.port;
   }
 
-  /** Opens the new address before it lets go of the old one. */
-  async follow(settings: Settings): Promise<void> {
-    const wanted = settings.global[this.name];
-    const at = this.listening?.at;
-    if (wanted?.host === at?.host && wanted?.port === at?.port) return;
-    const next = wanted === null ? null : await this.open(wanted, settings);
-    await this.close();
-    this.listening = next;
-  }
-
-  async close(): Promise<void> {
-    const { listening } = this;
-    this.listening = null;
-    if (listening === null) return;
-    const closed = new Promise<void>((resolve) => listening.server.close(() => resolve()));
-    for (const socket of listening.sockets) socket.destroy();
-    await closed;
-  }
-
-  private async open(at: TcpAddress, { file, global }: Settings): Promise<Listening> {
+  resume(): void {
+    if (this.#answering !== null) return;
+    const { log, sockets } = this.options;
     const server = this.create();
-    const sockets = new Set<Socket>();
+    const connections = new Set<Socket>();
     server.on('connection', (socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
+      connections.add(socket);
+      socket.once('close', () => connections.delete(socket));
     });
-    try {
-      await listen(server, at);
-    } catch (error) {
-      const line = global.lines[this.name];
-      const where = line === undefined ? file : `${file}:${line}`;
-      const reason = getSystemErrorMessage(error);
-      throw new Error(`${where}: ${this.name}: cannot listen on ${at.text}: ${reason}`);
-    }
     server.on('error', (error) => {
-      const reason = getSystemErrorMessage(error);
-      this.log.error({ event: 'admin_error', port: this.name, reason }, `${this.name}: ${reason}`);
+      const reason = systemReason(error);
+      log.error({ event: 'admin_error', port: this.name, reason }, `${this.name}: ${reason}`);
     });
-    this.log.info({ event: 'admin_listening', port: this.name, address: at.text },
-      `${this.name} on ${at.text}`);
-    return { server, sockets, at };
+    server.listen({ fd: sockets.copy(this.socket.fd) });
+    this.#answering = { server, connections };
   }
-}
 
-function listen(server: Server, { host, port }: TcpAddress): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.removeListener('error', reject);
-      resolve();
-    });
-  });
+  pause(): void {
+    const answering = this.#answering;
+    this.#answering = null;
+    if (answering === null) return;
+    answering.server.close();
+    for (const socket of answering.connections) socket.destroy();
+  }
+
+  close(): void {
+    this.pause();
+    this.options.sockets.close(this.socket.fd);
+  }
 }

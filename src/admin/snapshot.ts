@@ -8,6 +8,7 @@
  */
 import {
   BackendCounter, CommandCounter, Lane, LaneCounter, LaneHead, PoolCounter, Superblock, TableNumber,
+  Worker,
 } from '../tables/columns.gen.js';
 import type { CounterSource, OpenLane, PoolTotals, ServerTotals } from '../tables/counters.js';
 import { quantile } from '../tables/histogram.js';
@@ -76,11 +77,12 @@ export interface Errors {
 export interface LaneSnapshot {
   readonly lane: number; // 0 to worker_processes - 1
   readonly owner: number; // pid of its worker, 0 = nobody
-  readonly drainingOwner: number; // pid of the worker that a reload lets finish, 0 = nobody
   readonly state: LaneStateName;
   readonly sleeping: boolean;
   readonly draining: boolean;
   readonly restarts: number;
+  readonly takeovers: number; // by another worker, without a death
+  readonly pauseUs: number; // of the last of these
   readonly workerStartedAtMs: number;
   readonly sessions: number; // now, as the following
   readonly links: number;
@@ -155,6 +157,8 @@ export interface CommandSnapshot {
   readonly usec: number; // together
 }
 
+const OWNER_STATES = 4; // lane.owner = worker row * 4 + OwnerState
+
 /** Reads everything now. */
 export function takeSnapshot(source: CounterSource, facts: InstanceFacts): Snapshot {
   const { plan, shared: { words, doubles } } = source;
@@ -185,7 +189,7 @@ export function takeSnapshot(source: CounterSource, facts: InstanceFacts): Snaps
       connects: server[BackendCounter.Connects],
       errors: errorsOf(pool),
     },
-    lanes: lanesOf(source, totals.lanes),
+    lanes: source.lanes.map((lane) => laneOf(lane, totals.lanes.get(lane.row)!, source)),
     pools: [...totals.pools].map(([name, each]) => poolOf(name, each)),
     commands: commandsOf(totals.commands, facts.commandNames),
   };
@@ -215,40 +219,25 @@ function errorsOf(counts: Float64Array): Errors {
   };
 }
 
-function lanesOf(
-  source: CounterSource, counts: ReadonlyMap<number, Float64Array>,
-): LaneSnapshot[] {
-  const numbers = [...counts.keys()].sort((a, b) => a - b);
-  return numbers.map((number) => {
-    const rows = source.lanes.filter((lane) => lane.number === number); // the newest last
-    return laneOf(number, rows, counts.get(number)!, source);
-  });
-}
-
-/** During a reload two rows serve under one number: their gauges are added. */
 function laneOf(
-  lane: number, rows: readonly OpenLane[], counts: Float64Array, source: CounterSource,
+  { row, views }: OpenLane, counts: Float64Array, { plan, shared }: CounterSource,
 ): LaneSnapshot {
-  const heads = rows.map((row) => {
-    const base = source.plan.tableBase[TableNumber.LaneHead] / 4;
-    return row.views.words.subarray(base, base + LaneHead.RowWords);
-  });
-  const head = (column: LaneHead): number => heads.reduce((sum, words) => sum + words[column], 0);
-  const laneBase = source.plan.tableBase[TableNumber.Lane];
-  const word = (row: OpenLane | undefined, column: Lane): number =>
-    row === undefined ? 0 : source.shared.words[laneBase / 4 + row.row * Lane.RowWords + column];
-  const current = rows.at(-1);
-  const startedAt = current === undefined ? 0
-    : source.shared.doubles[laneBase / 8 + current.row * Lane.RowDoubles + Lane.WorkerStartedAt];
+  const base = plan.tableBase[TableNumber.LaneHead] / 4;
+  const head = (column: LaneHead): number => views.words[base + column];
+  const laneWords = plan.tableBase[TableNumber.Lane] / 4 + row * Lane.RowWords;
+  const word = (column: Lane): number => shared.words[laneWords + column];
+  const workerRow = Math.floor(word(Lane.Owner) / OWNER_STATES);
+  const worker = plan.tableBase[TableNumber.Worker] / 4 + workerRow * Worker.RowWords;
   return {
-    lane,
-    owner: word(current, Lane.Owner),
-    drainingOwner: word(rows.at(-2), Lane.Owner),
-    state: LANE_STATES[word(current, Lane.State)] ?? 'free',
-    sleeping: word(current, Lane.Sleeping) !== 0,
-    draining: word(current, Lane.Draining) !== 0,
-    restarts: word(current, Lane.Restarts),
-    workerStartedAtMs: startedAt,
+    lane: row,
+    owner: workerRow === 0 ? 0 : shared.words[worker + Worker.Pid],
+    state: LANE_STATES[word(Lane.State)] ?? 'free',
+    sleeping: word(Lane.Sleeping) !== 0,
+    draining: word(Lane.Draining) !== 0,
+    restarts: word(Lane.Restarts),
+    takeovers: word(Lane.Takeovers),
+    pauseUs: shared.doubles[laneWords / 2 + Lane.PauseUs],
+    workerStartedAtMs: workerRow === 0 ? 0 : shared.doubles[worker / 2 + Worker.StartedAt],
     sessions: head(LaneHead.SessionsOpen),
     links: head(LaneHead.LinksOpen),
     requestsInFlight: head(LaneHead.RequestsOpen),

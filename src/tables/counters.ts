@@ -2,21 +2,19 @@
  * What the lanes counted, summed when somebody reads.
  *
  * A counter is a float64 column with one writer, the owner of its lane, so counting is one store
- * and reading is a sum over lanes. Totals never go backwards, although lanes come and go:
+ * and reading is a sum over lanes:
  *
- *   open lanes ──sum──►┐
- *                      ├─► read()       by name of pool and server, because a reload gives
- *   carried   ──sum──►┘                 them other rows (the other half of the tables)
- *      ▲
- *      └── carry(lane), closeHalf(half): just before the memory of a lane, or the rows of a
- *          half, are given back or written anew
+ *   lane 0 │ pool_counter: a row per id │ backend_counter: a row per id │ …
+ *   lane 1 │ …                             ▲
+ *                                          └── the roster says whose id it is
  *
- * So a lane's counters may only be zeroed by releasing its extent, and only after carry(). What is
- * true of this moment only (connections, queues, failures in a row) is a gauge and is not carried.
+ * Lanes and ids outlive workers and configurations, so totals never go backwards: the rows of what
+ * has been removed are still there and count in the sums over everything. When an id becomes
+ * another's, what its rows have counted moves to the rows of the last id, which is nobody's. What
+ * is true of this moment only (connections, queues, failures in a row) is a gauge and stays behind.
  */
-import { assert } from '../base/assert.js';
 import {
-  Backend, BackendCounter, CommandCounter, Histogram, LaneCounter, Pool, PoolCounter, TableNumber,
+  Backend, BackendCounter, CommandCounter, Histogram, Lane, LaneCounter, PoolCounter, TableNumber,
 } from './columns.gen.js';
 
 /** The part of shm/segment's Views that reading needs. */
@@ -28,21 +26,34 @@ export interface CounterViews {
 /** The part of shm/plan's InstancePlan that reading needs. */
 export interface CounterPlan {
   readonly tableBase: readonly number[]; // by TableNumber, bytes; lane tables: within the extent
-  readonly capacities: { readonly pools: number; readonly commands: number };
+  readonly capacities: {
+    readonly lanes: number;
+    readonly pools: number; // both halves
+    readonly backends: number; // both halves
+    readonly commands: number;
+  };
   readonly sharedBytes: number; // instance tables
   readonly laneBytes: number; // one lane's extent
 }
 
-/** Settings of pools satisfy this. */
-export interface NamedPool {
-  readonly name: string;
-  readonly servers: readonly { readonly name: string }[];
+/** The part of a roster that reading needs. */
+export interface CountedRoster { readonly pools: readonly CountedPool[] }
+
+interface CountedPool {
+  readonly id: number;
+  readonly settings: { readonly name: string };
+  readonly isRetired: boolean;
+  readonly backends: readonly CountedBackend[];
+}
+
+interface CountedBackend {
+  readonly id: number;
+  readonly server: { readonly name: string };
+  readonly isRetired: boolean;
 }
 
 export interface OpenLane {
-  readonly row: number; // in the lane table
-  readonly number: number; // 0 to worker_processes - 1, the same in both halves
-  readonly half: number;
+  readonly row: number; // in the lane table: the lane's number
   readonly views: CounterViews;
 }
 
@@ -69,195 +80,182 @@ export interface InstanceTotals {
 }
 
 export interface Totals {
-  readonly pools: Map<string, PoolTotals>; // newest configuration first, in its order
-  readonly lanes: Map<number, Float64Array>; // by lane number, then by LaneCounter
+  readonly pools: Map<string, PoolTotals>; // in the roster's order; retired ones while they are used
+  readonly lanes: Map<number, Float64Array>; // by lane, then by LaneCounter
   readonly commands: Float64Array; // command id * CommandCounter.RowDoubles + column
   readonly instance: InstanceTotals;
 }
 
-interface ServerRow { readonly name: string; readonly row: number }
-interface PoolRow extends ServerRow { readonly servers: readonly ServerRow[] }
-interface OpenHalf { readonly half: number; readonly pools: readonly PoolRow[] }
-
 const POOL_GAUGES = [PoolCounter.ClientConnections];
-const SERVER_GAUGES = [
+const BACKEND_GAUGES = [
   BackendCounter.Connections, BackendCounter.InQueue, BackendCounter.InQueueBytes,
   BackendCounter.Failures,
 ];
 const NO_GAUGES: number[] = [];
 
 export class CounterSource {
-  private readonly halves: OpenHalf[] = []; // the newest last
-  private readonly open: OpenLane[] = [];
-  private readonly carried: Totals;
-  private readonly gone = noInstanceTotals();
+  readonly #open = new Map<number, OpenLane>();
+  #roster: CountedRoster = { pools: [] };
+  #half = 0;
 
   /** `shared`: views of the instance tables, at the offsets of `plan`. */
-  constructor(readonly plan: CounterPlan, readonly shared: CounterViews) {
-    this.carried = noTotals(plan.capacities.commands);
+  constructor(readonly plan: CounterPlan, readonly shared: CounterViews) {}
+
+  /** From now on ids mean what `roster` says; rows of backend are those of `half`. */
+  follow(roster: CountedRoster, half: number): void {
+    this.#roster = roster;
+    this.#half = half;
   }
 
   get lanes(): readonly OpenLane[] {
-    return this.open;
+    return [...this.#open.values()];
   }
 
-  /**
-   * Begins to read a half whose pool and backend rows have been written. `pools` in the order of
-   * their rows, from `firstPool` on; each pool's servers likewise from its first_backend on.
-   */
-  openHalf(half: number, pools: readonly NamedPool[], firstPool: number): void {
-    assert(!this.halves.some((each) => each.half === half), 'a half is closed before it is reused');
-    const rows = pools.map((pool, index): PoolRow => {
-      const row = firstPool + index;
-      const first = this.shared.words[this.poolWord(row) + Pool.FirstBackend];
-      const servers = pool.servers.map(({ name }, at): ServerRow => ({ name, row: first + at }));
-      return { name: pool.name, row, servers };
-    });
-    this.halves.push({ half, pools: rows });
-    this.forgetRemoved();
+  /** Reads every lane that has memory; to be called again when lanes may have been added. */
+  openLanes(viewsOf: (lane: number) => CounterViews): void {
+    const base = this.plan.tableBase[TableNumber.Lane]! / 8;
+    for (let row = 0; row < this.plan.capacities.lanes; row++) {
+      if (this.#open.has(row)) continue;
+      const extent = this.shared.doubles[base + row * Lane.RowDoubles + Lane.Base]!;
+      if (extent !== 0) this.#open.set(row, { row, views: viewsOf(row) });
+    }
   }
 
-  /**
-   * Keeps what a half has counted and stops reading it. To be called before its lanes are released
-   * and before its rows are written for another configuration.
-   */
-  closeHalf(half: number): void {
-    const at = this.halves.findIndex((each) => each.half === half);
-    assert(at >= 0, 'only an open half is closed');
-    for (const lane of this.open.filter((each) => each.half === half)) this.carry(lane.row);
-    this.addEjections(this.carried, this.halves[at]);
-    this.halves.splice(at, 1);
-    this.forgetRemoved();
-    this.forgetLanes();
+  /** Some lane has sessions of that pool. */
+  hasClients(pool: number): boolean {
+    const at = this.#poolRow(pool) + PoolCounter.ClientConnections;
+    return this.#some((doubles) => doubles[at]! > 0);
   }
 
-  /** Begins to read a lane; its extent must have been allocated. */
-  openLane(lane: OpenLane): void {
-    const isOpen = this.open.some((each) => each.row === lane.row);
-    assert(!isOpen, 'a lane is carried before it is reused');
-    this.open.push(lane);
+  /** Some lane is connected to that backend or owes replies of it. */
+  hasLinks(backend: number): boolean {
+    const at = this.#backendRow(backend);
+    return this.#some((doubles) => doubles[at + BackendCounter.Connections]! > 0
+      || doubles[at + BackendCounter.InQueue]! > 0);
   }
 
-  /**
-   * Keeps what a lane has counted and stops reading it. To be called when nobody writes the lane
-   * any more and before its extent is released. A lane that is not open is left alone.
-   */
-  carry(row: number): void {
-    const at = this.open.findIndex((each) => each.row === row);
-    if (at < 0) return;
-    this.addLane(this.carried, this.open[at], false);
-    this.open.splice(at, 1);
+  /** Failures in a row of a backend, as one lane saw them. */
+  failures({ views }: OpenLane, backend: number): number {
+    return views.doubles[this.#backendRow(backend) + BackendCounter.Failures]!;
   }
 
-  /** One column of one row of a lane table, summed over the open lanes, nothing carried. */
-  sum(table: TableNumber, rowDoubles: number, row: number, column: number): number {
-    const index = this.plan.tableBase[table] / 8 + row * rowDoubles + column;
-    let total = 0;
-    for (const lane of this.open) total += lane.views.doubles[index];
-    return total;
+  /** Makes an id ready for another pool. No lane may be using it. */
+  clearPool(id: number): void {
+    const nobody = this.#pools - 1;
+    for (const { views: { doubles } } of this.#open.values()) {
+      moveRow(doubles, this.#poolRow(id), this.#poolRow(nobody), PoolCounter.RowDoubles,
+        POOL_GAUGES);
+      moveRow(doubles, this.#latencyRow(id), this.#latencyRow(nobody), Histogram.RowDoubles,
+        NO_GAUGES);
+    }
+  }
+
+  /** Makes an id ready for another backend. No lane may be using it. */
+  clearBackend(id: number): void {
+    const nobody = this.#backends - 1;
+    const latency = (backend: number): number => this.#latencyRow(this.#pools + backend);
+    for (const { views: { doubles } } of this.#open.values()) {
+      moveRow(doubles, this.#backendRow(id), this.#backendRow(nobody), BackendCounter.RowDoubles,
+        BACKEND_GAUGES);
+      moveRow(doubles, latency(id), latency(nobody), Histogram.RowDoubles, NO_GAUGES);
+    }
   }
 
   /** Everything as of now; the caller may keep and change it. */
   read(): Totals {
     const totals = noTotals(this.plan.capacities.commands);
-    for (const half of [...this.halves].reverse()) {
-      for (const { name, servers } of half.pools) {
-        const pool = poolOf(totals, name);
-        for (const server of servers) serverOf(pool, server.name);
-      }
+    for (const lane of this.#open.values()) this.#addLane(totals, lane);
+    for (const pool of this.#roster.pools) {
+      if (!pool.isRetired || this.#isPoolUsed(pool)) totals.pools.set(...this.#poolTotals(pool));
     }
-    addTotals(totals, this.carried);
-    for (const half of this.halves) this.addEjections(totals, half);
-    for (const lane of this.open) this.addLane(totals, lane, true);
-    addArray(totals.instance.lane, this.gone.lane);
-    addArray(totals.instance.pool, this.gone.pool);
-    addArray(totals.instance.server, this.gone.server);
-    sumUp(totals);
     return totals;
   }
 
-  private addLane(into: Totals, lane: OpenLane, gauges: boolean): void {
-    const { doubles } = lane.views;
-    const base = (table: TableNumber): number => this.plan.tableBase[table] / 8;
-    addRow(laneOf(into, lane.number), doubles, base(TableNumber.LaneCounter), NO_GAUGES);
-    addRow(into.commands, doubles, base(TableNumber.CommandCounter), NO_GAUGES);
-
-    const half = this.halves.find((each) => each.half === lane.half);
-    assert(half !== undefined, 'the half of an open lane is open');
-    const [poolCounters, serverCounters] = [
-      base(TableNumber.PoolCounter), base(TableNumber.BackendCounter),
-    ];
-    const histograms = base(TableNumber.Histogram);
-    const serverHistograms = histograms + this.plan.capacities.pools * Histogram.RowDoubles;
-    for (const { name, row, servers } of half.pools) {
-      const pool = poolOf(into, name);
-      const poolCounter = poolCounters + row * PoolCounter.RowDoubles;
-      addRow(pool.counts, doubles, poolCounter, gauges ? NO_GAUGES : POOL_GAUGES);
-      addRow(pool.latency, doubles, histograms + row * Histogram.RowDoubles, NO_GAUGES);
-      for (const { name: serverName, row: serverRow } of servers) {
-        const server = serverOf(pool, serverName);
-        const serverCounter = serverCounters + serverRow * BackendCounter.RowDoubles;
-        addRow(server.counts, doubles, serverCounter, gauges ? NO_GAUGES : SERVER_GAUGES);
-        const histogram = serverHistograms + serverRow * Histogram.RowDoubles;
-        addRow(server.latency, doubles, histogram, NO_GAUGES);
-      }
+  #addLane({ lanes, commands, instance }: Totals, { row, views: { doubles } }: OpenLane): void {
+    const counts = new Float64Array(LaneCounter.RowDoubles);
+    addRow(counts, doubles, this.#base(TableNumber.LaneCounter));
+    lanes.set(row, counts);
+    addRow(instance.lane, counts, 0);
+    addRow(commands, doubles, this.#base(TableNumber.CommandCounter));
+    for (let id = 0; id < this.#pools; id++) addRow(instance.pool, doubles, this.#poolRow(id));
+    for (let id = 0; id < this.#backends; id++) {
+      addRow(instance.server, doubles, this.#backendRow(id));
     }
   }
 
-  private addEjections(into: Totals, half: OpenHalf): void {
-    const base = this.plan.tableBase[TableNumber.Backend];
-    for (const { name, servers } of half.pools) {
-      const pool = poolOf(into, name);
-      for (const { name: serverName, row } of servers) {
-        const server = serverOf(pool, serverName);
-        const words = base / 4 + row * Backend.RowWords;
-        const doubles = base / 8 + row * Backend.RowDoubles;
-        const ejectedAt = this.shared.doubles[doubles + Backend.EjectedAt];
-        const ejections = this.shared.words[words + Backend.Ejections];
-        server.ejections += ejections;
-        pool.ejections += ejections;
-        server.ejectedAtUs = Math.max(server.ejectedAtUs, ejectedAt);
-        server.live = this.shared.words[words + Backend.Live] !== 0; // the newest half comes last
-      }
+  #isPoolUsed({ id, backends }: CountedPool): boolean {
+    return this.hasClients(id) || backends.some((backend) => this.hasLinks(backend.id));
+  }
+
+  #poolTotals({ id, settings, backends }: CountedPool): [string, PoolTotals] {
+    const pool: PoolTotals = {
+      counts: new Float64Array(PoolCounter.RowDoubles),
+      latency: new Float64Array(Histogram.RowDoubles), ejections: 0, servers: new Map(),
+    };
+    for (const { views: { doubles } } of this.#open.values()) {
+      addRow(pool.counts, doubles, this.#poolRow(id));
+      addRow(pool.latency, doubles, this.#latencyRow(id));
+    }
+    for (const backend of backends) this.#addBackend(pool, backend);
+    return [settings.name, pool];
+  }
+
+  /** A server whose address has changed has a retired backend, too, under the same name. */
+  #addBackend(pool: PoolTotals, { id, server: { name }, isRetired }: CountedBackend): void {
+    const row = this.#half * this.#backends + id;
+    const base = this.plan.tableBase[TableNumber.Backend]!;
+    const words = base / 4 + row * Backend.RowWords;
+    const doubles = base / 8 + row * Backend.RowDoubles;
+    const ejections = this.shared.words[words + Backend.Ejections]!;
+    pool.ejections += ejections;
+    const known = pool.servers.get(name);
+    if (known === undefined && isRetired && !this.hasLinks(id)) return;
+    const server = known ?? noServer();
+    pool.servers.set(name, server);
+    server.ejections += ejections;
+    server.ejectedAtUs =
+      Math.max(server.ejectedAtUs, this.shared.doubles[doubles + Backend.EjectedAt]!);
+    if (!isRetired) server.live = this.shared.words[words + Backend.Live] !== 0;
+    for (const { views } of this.#open.values()) {
+      addRow(server.counts, views.doubles, this.#backendRow(id));
+      addRow(server.latency, views.doubles, this.#latencyRow(this.#pools + id));
     }
   }
 
-  /** What no open half names any more keeps counting in the instance's totals only. */
-  private forgetRemoved(): void {
-    if (this.halves.length === 0) return;
-    const { carried, gone } = this;
-    for (const [name, pool] of carried.pools) {
-      const rows = this.halves.flatMap((half) => half.pools.filter((each) => each.name === name));
-      for (const [serverName, server] of pool.servers) {
-        if (rows.some(({ servers }) => servers.some((each) => each.name === serverName))) continue;
-        addArray(gone.server, server.counts);
-        pool.servers.delete(serverName);
-      }
-      if (rows.length > 0) continue;
-      addArray(gone.pool, pool.counts);
-      carried.pools.delete(name);
-    }
+  #some(isSo: (doubles: Float64Array) => boolean): boolean {
+    for (const { views } of this.#open.values()) if (isSo(views.doubles)) return true;
+    return false;
   }
 
-  private forgetLanes(): void {
-    if (this.open.length === 0) return;
-    for (const [number, counts] of this.carried.lanes) {
-      if (this.open.some((lane) => lane.number === number)) continue;
-      addArray(this.gone.lane, counts);
-      this.carried.lanes.delete(number);
-    }
+  get #pools(): number {
+    return this.plan.capacities.pools / 2;
   }
 
-  private poolWord(row: number): number {
-    return this.plan.tableBase[TableNumber.Pool] / 4 + row * Pool.RowWords;
+  get #backends(): number {
+    return this.plan.capacities.backends / 2;
+  }
+
+  #poolRow(id: number): number {
+    return this.#base(TableNumber.PoolCounter) + id * PoolCounter.RowDoubles;
+  }
+
+  #backendRow(id: number): number {
+    return this.#base(TableNumber.BackendCounter) + id * BackendCounter.RowDoubles;
+  }
+
+  #latencyRow(row: number): number {
+    return this.#base(TableNumber.Histogram) + row * Histogram.RowDoubles;
+  }
+
+  #base(table: TableNumber): number {
+    return this.plan.tableBase[table]! / 8;
   }
 }
 
-function noInstanceTotals(): InstanceTotals {
+function noServer(): ServerTotals {
   return {
-    lane: new Float64Array(LaneCounter.RowDoubles),
-    pool: new Float64Array(PoolCounter.RowDoubles),
-    server: new Float64Array(BackendCounter.RowDoubles),
+    counts: new Float64Array(BackendCounter.RowDoubles),
+    latency: new Float64Array(Histogram.RowDoubles), ejections: 0, ejectedAtUs: 0, live: true,
   };
 }
 
@@ -266,76 +264,24 @@ function noTotals(commands: number): Totals {
     pools: new Map(),
     lanes: new Map(),
     commands: new Float64Array(commands * CommandCounter.RowDoubles),
-    instance: noInstanceTotals(),
+    instance: {
+      lane: new Float64Array(LaneCounter.RowDoubles),
+      pool: new Float64Array(PoolCounter.RowDoubles),
+      server: new Float64Array(BackendCounter.RowDoubles),
+    },
   };
 }
 
-function laneOf(totals: Totals, number: number): Float64Array {
-  let counts = totals.lanes.get(number);
-  if (counts === undefined) {
-    counts = new Float64Array(LaneCounter.RowDoubles);
-    totals.lanes.set(number, counts);
-  }
-  return counts;
+/** Adds as many doubles as `into` has, from index `at` on. */
+function addRow(into: Float64Array, from: Float64Array, at: number): void {
+  for (let column = 0; column < into.length; column++) into[column]! += from[at + column]!;
 }
 
-function poolOf(totals: Totals, name: string): PoolTotals {
-  let pool = totals.pools.get(name);
-  if (pool === undefined) {
-    const counts = new Float64Array(PoolCounter.RowDoubles);
-    const latency = new Float64Array(Histogram.RowDoubles);
-    pool = { counts, latency, ejections: 0, servers: new Map() };
-    totals.pools.set(name, pool);
-  }
-  return pool;
-}
-
-function serverOf(pool: PoolTotals, name: string): ServerTotals {
-  let server = pool.servers.get(name);
-  if (server === undefined) {
-    const counts = new Float64Array(BackendCounter.RowDoubles);
-    const latency = new Float64Array(Histogram.RowDoubles);
-    server = { counts, latency, ejections: 0, ejectedAtUs: 0, live: true };
-    pool.servers.set(name, server);
-  }
-  return server;
-}
-
-function addTotals(into: Totals, from: Totals): void {
-  for (const [number, counts] of from.lanes) addArray(laneOf(into, number), counts);
-  addArray(into.commands, from.commands);
-  for (const [name, pool] of from.pools) {
-    const sum = poolOf(into, name);
-    addArray(sum.counts, pool.counts);
-    addArray(sum.latency, pool.latency);
-    sum.ejections += pool.ejections;
-    for (const [serverName, server] of pool.servers) {
-      const serverSum = serverOf(sum, serverName);
-      addArray(serverSum.counts, server.counts);
-      addArray(serverSum.latency, server.latency);
-      serverSum.ejections += server.ejections;
-      serverSum.ejectedAtUs = Math.max(serverSum.ejectedAtUs, server.ejectedAtUs);
-    }
-  }
-}
-
-function sumUp({ instance, lanes, pools }: Totals): void {
-  for (const counts of lanes.values()) addArray(instance.lane, counts);
-  for (const pool of pools.values()) {
-    addArray(instance.pool, pool.counts);
-    for (const server of pool.servers.values()) addArray(instance.server, server.counts);
-  }
-}
-
-function addArray(into: Float64Array, from: Float64Array): void {
-  addRow(into, from, 0, NO_GAUGES);
-}
-
-/** Adds as many doubles as `into` has, from index `at` on, all but the columns in `without`. */
-function addRow(
-  into: Float64Array, from: Float64Array, at: number, without: readonly number[],
+function moveRow(
+  doubles: Float64Array, from: number, to: number, columns: number, gauges: readonly number[],
 ): void {
-  for (let column = 0; column < into.length; column++) {
-    if (!without.includes(column)) into[column] += from[at + column];
+  for (let column = 0; column < columns; column++) {
+    if (!gauges.includes(column)) doubles[to + column]! += doubles[from + column]!;
+    doubles[from + column] = 0;
   }
 }

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { infoFields } from '../../../src/admin/info.js';
 import { sampleSnapshot } from './sample.js';
+import { numbered } from '../tables/fake-instance.js';
 
 const SECTIONS = [
   'server', 'clients', 'memory', 'stats', 'errorstats', 'commandstats', 'latencystats', 'proxy',
@@ -84,7 +85,8 @@ t.test('latencies look like Redis\'', async (t) => {
 });
 
 t.test('names cannot break lines or pairs', async (t) => {
-  const snapshot = sampleSnapshot([{ name: 'a,b=c\r\nd e', servers: [{ name: '[::1]:6379' }] }]);
+  const pool = { name: 'a,b=c\r\nd e', servers: [{ name: '[::1]:6379' }] };
+  const snapshot = sampleSnapshot(numbered([pool]));
   const pools = new Map(infoFields(snapshot, 'pools'));
   t.match(pools.get('pool0'), /^name=a_b_c__d_e,clients=/);
   t.match(pools.get('pool0_server0'), /^name=\[::1\]:6379,state=live,/);

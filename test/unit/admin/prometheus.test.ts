@@ -2,7 +2,7 @@
 import t from 'tap';
 import { prometheusText } from '../../../src/admin/prometheus.js';
 import { count } from '../../../src/tables/histogram.js';
-import { named } from '../tables/fake-instance.js';
+import { numbered, roster } from '../tables/fake-instance.js';
 import { sampleSnapshot } from './sample.js';
 
 interface Sample { name: string; labels: Record<string, string>; value: number }
@@ -132,10 +132,10 @@ t.test('a latency beyond the last bound is in +Inf only', async (t) => {
 t.test('label values are escaped', async (t) => {
   const names = ['quote "', 'back\\slash', 'line\nfeed'];
   const pools = names.map((name) => ({ name, servers: [{ name: `${name}!` }] }));
-  const families = parse(prometheusText(sampleSnapshot(pools)));
+  const families = parse(prometheusText(sampleSnapshot(numbered(pools))));
   const seen = families.get('baton_server_live')!.samples.map(({ labels }) => labels);
   t.same(seen, names.map((name) => ({ pool: name, server: `${name}!` })));
-  const braces = parse(prometheusText(sampleSnapshot(named('{a="b",c}: s', '中文: s'))));
+  const braces = parse(prometheusText(sampleSnapshot(roster('{a="b",c}: s', '中文: s'))));
   t.same(braces.get('baton_pool_clients')!.samples.map(({ labels }) => labels['pool']),
     ['{a="b",c}', '中文']);
 });

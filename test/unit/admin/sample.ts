@@ -3,8 +3,8 @@ import {
   BackendCounter, CommandCounter, LaneCounter, LaneHead, PoolCounter, Superblock,
 } from '../../../src/tables/columns.gen.js';
 import { takeSnapshot, type InstanceFacts, type Snapshot } from '../../../src/admin/snapshot.js';
-import { FakeInstance, named } from '../tables/fake-instance.js';
-import type { NamedPool } from '../../../src/tables/counters.js';
+import type { CountedRoster } from '../../../src/tables/counters.js';
+import { FakeInstance, roster } from '../tables/fake-instance.js';
 
 export const STARTED_AT_MS = 1_700_000_000_000;
 
@@ -18,13 +18,13 @@ export const facts: InstanceFacts = {
 
 /** Two lanes, pools `alpha` (one, 127.0.0.1:6372) and `b` (three), or others of that shape. */
 export function sampleInstance(
-  pools: readonly NamedPool[] = named('alpha: one 127.0.0.1-6372', 'b: three'),
+  pools: CountedRoster = roster('alpha: one 127.0.0.1-6372', 'b: three'),
 ): FakeInstance {
   const instance = new FakeInstance(STARTED_AT_MS);
-  instance.openHalf(0, pools);
+  instance.follow(pools);
   instance.shared.doubles[Superblock.PoolBytes] = 262_144;
-  instance.eject(1, 2, 1_700_000_005_000_000, false);
-  [instance.openLane(0, 0), instance.openLane(0, 1)].forEach((lane, index) => {
+  instance.eject(0, 1, 2, 1_700_000_005_000_000, false);
+  [instance.openLane(0), instance.openLane(1)].forEach((lane, index) => {
     const by = index + 1;
     lane.head(LaneHead.SessionsOpen, 3 * by);
     lane.head(LaneHead.RequestsOpen, by);
@@ -56,6 +56,6 @@ export function sampleInstance(
   return instance;
 }
 
-export function sampleSnapshot(pools?: readonly NamedPool[]): Snapshot {
+export function sampleSnapshot(pools?: CountedRoster): Snapshot {
   return takeSnapshot(sampleInstance(pools).source, facts);
 }

@@ -1,7 +1,7 @@
 /** twemproxy's JSON: its keys, its order, its spacing. */
 import t from 'tap';
 import { statsJson } from '../../../src/admin/stats-json.js';
-import { named } from '../tables/fake-instance.js';
+import { numbered, roster } from '../tables/fake-instance.js';
 import { sampleSnapshot } from './sample.js';
 
 const HEAD = [
@@ -44,7 +44,7 @@ t.test('the text of a nutcracker with the same pools, but for the values', async
     { name: 'a', servers: [{ name: 'one' }] },
     { name: 'zz', servers: [{ name: 'one' }, { name: '127.0.0.1:6991' }] },
   ];
-  t.equal(shape(statsJson(sampleSnapshot(pools))), shape(NUTCRACKER));
+  t.equal(shape(statsJson(sampleSnapshot(numbered(pools)))), shape(NUTCRACKER));
 });
 
 t.test('values', async (t) => {
@@ -67,14 +67,14 @@ t.test('values', async (t) => {
 });
 
 t.test('names keep their place and their characters, whatever they are', async (t) => {
-  const order = statsJson(sampleSnapshot(named('9: x', 'z": s', '1: s')));
+  const order = statsJson(sampleSnapshot(roster('9: x', 'z": s', '1: s')));
   t.match(order, /"9": \{.*"z\\"": \{.*"1": \{/);
-  const odd = statsJson(sampleSnapshot(named('__proto__: 2 1', '中文: __proto__')));
+  const odd = statsJson(sampleSnapshot(roster('__proto__: 2 1', '中文: __proto__')));
   t.match(odd, /"__proto__": \{.*"2": \{.*"1": \{.*"中文": \{.*"__proto__": \{/);
   t.doesNotThrow(() => JSON.parse(odd));
 });
 
 t.test('a pool without servers', async (t) => {
-  const text = statsJson(sampleSnapshot([{ name: 'p', servers: [] }]));
+  const text = statsJson(sampleSnapshot(roster('p:')));
   t.same(Object.keys(JSON.parse(text).p), POOL);
 });
