@@ -1,61 +1,81 @@
 /**
  * How large the tables of an instance must be, from its first configuration.
  *
- * Tables cannot grow while lanes run, and a reload needs a second set of rows beside the first, so
- * instance tables have two halves, and each half has room for a configuration twice as large as
- * the one at the start:
+ * Tables cannot grow while lanes run, so there is room for a configuration twice as large as the
+ * one at the start. What the configuration itself needs lies in two halves, because the rows of
+ * the next one are written beside those of the present one; what lanes have is there once:
  *
  *            half 0: generations 0, 2, 4 …      half 1: generations 1, 3, 5 …
- *   pools   | 0 .. pools.half - 1              | pools.half .. 2 * pools.half - 1 |
- *   lanes   | 0 .. lanesHalf - 1               | lanesHalf ..                     |
+ *   pools   | 0 .. half.pools - 1              | half.pools .. 2 * half.pools - 1 |
  *   …
+ *   lanes   | 0 .. LANES_MAX - 1: address space, memory when the lane is opened    |
+ *
+ * A part's id is its row within a half. The last id of pools and of backends is given to nobody:
+ * in its rows lanes keep what parts have counted whose id has become another's.
  */
 import { availableParallelism } from 'node:os';
 import { OperatorError } from '../base/errors.js';
+import type { Roster } from '../config/roster.js';
 import type { Settings } from '../config/settings.js';
 import { commands } from '../protocol/command-table.js';
 import { distributionOf } from '../routing/distribution.js';
 import { routeWordsMax } from '../routing/route-table.js';
 import { LANES_MAX, type Capacities } from '../shm/plan.js';
 import { placeOf } from './place.js';
+import type { Room } from './roster-keeper.js';
 
 /** Descriptors below belong to the process; at least 253 of them stay free for passing. */
 export const FD_BASE = 1024;
-export const WORKERS_MAX = LANES_MAX / 2;
 
 const SESSIONS_MAX = 65_536 + 1; // rows; row 0 is nobody's
 const SESSIONS_MIN = 16;
 const REQUESTS = 65_536;
+/** Rows of command_counter: later versions may know more commands. */
+const COMMANDS_MAX = 512;
 const ARENA_BYTES = 4 << 20;
 const GROWTH = 2;
+/** Of pools and of backends, each. */
+const IDS_OF_NOBODY = 1;
+/** The doorbell's descriptor lies behind those of rows. */
+const DOORBELLS = 1;
 
 /** Rows, words and bytes of one half. */
 export interface Halves {
-  readonly lanes: number;
   readonly pools: number;
   readonly backends: number;
   readonly routeWords: number;
   readonly confBytes: number;
 }
 
-export interface Sizes {
-  readonly capacities: Capacities;
-  readonly half: Halves;
-}
-
 export function workerCount(settings: Settings): number {
   const { workerProcesses } = settings.global;
   if (workerProcesses !== 'auto') return workerProcesses;
-  return Math.min(availableParallelism(), WORKERS_MAX);
+  return Math.min(availableParallelism(), LANES_MAX);
 }
 
-/** What one half needs for `settings`, without room for growth. */
-export function needsOf(settings: Settings, confBytes: number): Halves {
+export function halvesOf(capacities: Capacities): Halves {
   return {
-    lanes: workerCount(settings),
-    pools: settings.pools.length,
-    backends: settings.pools.reduce((sum, pool) => sum + pool.servers.length, 0),
-    routeWords: settings.pools.reduce((sum, pool) => sum + 2 * routeWordsOf(pool), 0),
+    pools: capacities.pools / 2,
+    backends: capacities.backends / 2,
+    routeWords: capacities.routeWords / 2,
+    confBytes: capacities.confBytes / 2,
+  };
+}
+
+export function roomOf(capacities: Capacities): Room {
+  return {
+    pools: capacities.pools / 2 - IDS_OF_NOBODY,
+    backends: capacities.backends / 2 - IDS_OF_NOBODY,
+    listeners: capacities.pools,
+  };
+}
+
+/** What one half needs for `roster`, without room for growth. `confBytes`: of it as it is stored. */
+export function needsOf(roster: Roster, confBytes: number): Halves {
+  return {
+    pools: IDS_OF_NOBODY + idsOf(roster.pools),
+    backends: IDS_OF_NOBODY + idsOf(roster.pools.flatMap(({ backends }) => backends)),
+    routeWords: roster.pools.reduce((sum, pool) => sum + 2 * routeWordsOf(pool.settings), 0),
     confBytes,
   };
 }
@@ -66,58 +86,74 @@ export function routeWordsOf(pool: Settings['pools'][number]): number {
 }
 
 /** `openFilesMax`: the limit of open files that workers have. */
-export function sizesFor(settings: Settings, confBytes: number, openFilesMax: number): Sizes {
-  const needs = needsOf(settings, confBytes);
-  if (needs.lanes > WORKERS_MAX) throw tooMany(settings, needs.lanes);
+export function sizesFor(roster: Roster, confBytes: number, openFilesMax: number): Capacities {
+  const { settings } = roster;
+  const needs = needsOf(roster, confBytes);
+  if (workerCount(settings) > LANES_MAX) throw tooMany(settings, workerCount(settings));
   const half: Halves = {
-    lanes: Math.min(WORKERS_MAX, Math.max(needs.lanes, availableParallelism())),
     pools: GROWTH * needs.pools + 8,
     backends: GROWTH * needs.backends + 32,
     routeWords: GROWTH * needs.routeWords + 65_536,
     confBytes: alignUp(GROWTH * needs.confBytes + 65_536),
   };
-  // One set of links for RESP2 and one for RESP3. A row's descriptor is FD_BASE + its number,
-  // links behind sessions, row 0 of each included.
+  // One set of links for RESP2 and one for RESP3. Each row has a descriptor: FD_BASE + its number,
+  // links behind sessions and listeners behind those, row 0 of each included.
   const links = 1 + GROWTH * 2 * linksOf(settings) + 32;
-  const sessions = Math.min(SESSIONS_MAX, openFilesMax - FD_BASE - links);
-  if (sessions < SESSIONS_MIN) {
-    throw tooFewFiles(settings, openFilesMax, FD_BASE + links + SESSIONS_MIN);
-  }
+  const others = FD_BASE + links + 2 * half.pools + DOORBELLS;
+  const sessions = Math.min(SESSIONS_MAX, openFilesMax - others);
+  if (sessions < SESSIONS_MIN) throw tooFewFiles(settings, openFilesMax, others + SESSIONS_MIN);
   return {
-    half,
-    capacities: {
-      lanes: 2 * half.lanes,
-      pools: 2 * half.pools,
-      backends: 2 * half.backends,
-      routeWords: 2 * half.routeWords,
-      confBytes: 2 * half.confBytes,
-      commands: commands.length,
-      sessions,
-      links,
-      requests: REQUESTS,
-      arenaBytes: ARENA_BYTES,
-      poolBytesMax: settings.global.shmMaxBytes,
-    },
+    lanes: LANES_MAX,
+    pools: 2 * half.pools,
+    backends: 2 * half.backends,
+    routeWords: 2 * half.routeWords,
+    confBytes: 2 * half.confBytes,
+    commands: COMMANDS_MAX,
+    sessions,
+    links,
+    requests: REQUESTS,
+    arenaBytes: ARENA_BYTES,
+    poolBytesMax: settings.global.shmMaxBytes,
   };
 }
 
-/** What of a later configuration does not fit this instance; empty when all does. */
-export function misfits(
-  needs: Halves, half: Halves, settings: Settings, linksMax: number,
-): string[] {
+/** Whether this program can use tables that another one has made: throws OperatorError. */
+export function checkSizes(
+  settings: Settings, capacities: Capacities, openFilesMax: number,
+): void {
+  const { sessions, links, pools: listeners } = capacities;
+  const needed = FD_BASE + sessions + links + listeners + DOORBELLS;
+  if (openFilesMax < needed) throw tooFewFiles(settings, openFilesMax, needed);
+  if (commands.length <= capacities.commands) return;
+  throw new OperatorError('too-many-commands', [`shared memory: ${commands.length} commands do ` +
+    `not fit, there is room for ${capacities.commands}: a full restart is needed`]);
+}
+
+/** What of a later roster does not fit this instance; empty when all does. */
+export function misfits(roster: Roster, confBytes: number, capacities: Capacities): string[] {
+  const { settings } = roster;
+  const needs = needsOf(roster, confBytes);
+  const half = halvesOf(capacities);
+  const room = roomOf(capacities);
   const lines: string[] = [];
-  const check = (what: string, needed: number, room: number): void => {
-    if (needed <= room) return;
+  const check = (what: string, needed: number, most: number): void => {
+    if (needed <= most) return;
     lines.push(`${settings.file}: ${needed} ${what} do not fit, ` +
-      `this instance was started with room for ${room}: restart to make more`);
+      `this instance was started with room for ${most}: restart to make more`);
   };
-  check('workers', needs.lanes, half.lanes);
-  check('pools', needs.pools, half.pools);
-  check('servers', needs.backends, half.backends);
+  check('workers', workerCount(settings), capacities.lanes);
+  check('pools', needs.pools - IDS_OF_NOBODY, room.pools);
+  check('servers', needs.backends - IDS_OF_NOBODY, room.backends);
+  check('addresses to listen on', idsOf(roster.listeners), room.listeners);
   check('words of routing tables', needs.routeWords, half.routeWords);
   check('bytes of settings', needs.confBytes, half.confBytes);
-  check('links per worker', 1 + 2 * linksOf(settings), linksMax);
+  check('links per worker', 1 + 2 * linksOf(settings), capacities.links);
   return lines;
+}
+
+/** Rows up to the highest id. */
+function idsOf(parts: readonly { readonly id: number }[]): number {
+  return parts.reduce((most, { id }) => Math.max(most, id + 1), 0);
 }
 
 function linksOf(settings: Settings): number {
@@ -132,7 +168,7 @@ function alignUp(bytes: number): number {
 function tooMany(settings: Settings, count: number): OperatorError {
   const place = placeOf(settings, 'worker_processes');
   return new OperatorError('too-many-workers',
-    [`${place}: ${count} workers, allowed: up to ${WORKERS_MAX}`]);
+    [`${place}: ${count} workers, allowed: up to ${LANES_MAX}`]);
 }
 
 function tooFewFiles(settings: Settings, openFilesMax: number, needed: number): OperatorError {

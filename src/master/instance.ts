@@ -1,63 +1,93 @@
 /**
- * The shared memory of a running Baton, as its master sees it: made at the start, unlinked at the
- * end, and the only place in which the master writes instance tables.
+ * The shared memory of a running Baton, as a master sees it: made by the first one, attached to by
+ * the masters of later upgrades, and the only place in which masters write instance tables.
  *
- *   generation  0 ──reload──► 1 ──reload──► 2        each writes the half (generation & 1), which
- *   half        0             1             0        must be free: its workers have ended
+ *   generation  0 ──reload──► 1 ──upgrade──► 2      each is written whole into the half
+ *   half        0             1              0      (generation & 1) that no worker uses
  *
- * The object's name follows from the path of the pid file, so that a later master finds what a
- * dead one left. Without a pid file nobody could find it, so it has no name: it ends with the
- * last process that holds it.
+ *   nextRoster(settings) ─► write(roster) ─► workers start with it ─► publish ─► lanes follow
+ *                                                └── or are ended: nothing has changed
  */
-import { createHash } from 'node:crypto';
-import { fchownSync, statfsSync } from 'node:fs';
+import { fchownSync } from 'node:fs';
 import { assert } from '../base/assert.js';
-import { OperatorError, systemCode } from '../base/errors.js';
+import { OperatorError } from '../base/errors.js';
+import type { Roster } from '../config/roster.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
-import { LaneState } from '../shm/codes.js';
-import { planInstance } from '../shm/plan.js';
+import { WorkerState } from '../shm/codes.js';
 import { Segment } from '../shm/segment.js';
-import { Lane, TableNumber } from '../tables/columns.gen.js';
+import { Backend, Lane, Superblock, TableNumber } from '../tables/columns.gen.js';
 import { CounterSource } from '../tables/counters.js';
-import { misfits, needsOf, sizesFor, workerCount, type Halves, type Sizes } from './capacities.js';
+import { checkSizes, misfits, roomOf, sizesFor } from './capacities.js';
 import type { Generation } from './generation.js';
-import { placeOf } from './place.js';
-import { writePools, writeRoutes } from './pool-rows.js';
-
-const SHM_DIRECTORY = '/dev/shm';
-const MIB = 1024 * 1024;
-/** As the smallest shm_max that may be written. */
-const POOL_BYTES_MIN = 64 * MIB;
+import { isAlive, LaneRows } from './lane-rows.js';
+import { createObject, objectName, type Warn } from './memory.js';
+import { backendWord, writePools, writeRoutes } from './pool-rows.js';
+import { backendIdentities, nextRoster, type PartsInUse } from './roster-keeper.js';
+import { readRoster, rosterBytes, storedBytes } from './stored-roster.js';
 
 export interface InstanceOptions {
   readonly pidFile: string | null; // absolute
   readonly openFilesMax: number; // per worker
-  readonly warn: (event: string, message: string) => void;
+  readonly warn: Warn;
 }
 
-export class Instance {
-  readonly counters: CounterSource;
+/** What a master gets from the one before it. */
+export interface InheritedObject {
+  readonly fd: number;
+  readonly bytes: number;
+  readonly name: string | null;
+}
 
-  private constructor(
-    readonly segment: Segment,
-    private readonly half: Halves,
-    private readonly name: string | null, // null: unlinked already
+const NOTHING_IN_USE: PartsInUse = {
+  hasClients: () => false, hasLinks: () => false, isWatched: () => false,
+};
+const ANY_ROOM = { pools: Infinity, backends: Infinity, listeners: Infinity };
+
+export class Instance extends LaneRows {
+  readonly counters: CounterSource;
+  #current: Generation | null = null;
+
+  /** Over an object that is mapped already: see create() and attach(). */
+  constructor(
+    segment: Segment,
+    readonly name: string | null, // null: unlinked already
     readonly openFilesMax: number, // per worker; its tables are cut for that
   ) {
+    super(segment);
     this.counters = new CounterSource(segment.plan, segment.shared);
   }
 
-  /** Makes the object. Throws OperatorError when shared memory is too small. */
+  /** Makes the object. Throws OperatorError when shared memory or the limit of files is too small. */
   static create(settings: Settings, options: InstanceOptions): Instance {
-    const confBytes = Buffer.byteLength(JSON.stringify(settings));
-    const asked = sizesFor(settings, confBytes, options.openFilesMax);
-    const sizes = fitToMemory(asked, settings, options);
-    const name = objectName(options.pidFile);
-    const segment = createSegment(name, sizes, settings, options);
-    if (options.pidFile === null) native.segmentUnlink(name);
-    const kept = options.pidFile === null ? null : name;
-    return new Instance(segment, sizes.half, kept, options.openFilesMax);
+    const { pidFile, openFilesMax, warn } = options;
+    const roster = firstRoster(settings);
+    const sizes = sizesFor(roster, storedBytes(roster), openFilesMax);
+    const name = objectName(pidFile);
+    const segment = createObject(name, sizes, settings, warn);
+    if (pidFile === null) native.segmentUnlink(name);
+    return new Instance(segment, pidFile === null ? null : name, openFilesMax);
+  }
+
+  /**
+   * Attaches to the object of the master before, whose roster is the current one. Throws
+   * OperatorError; nothing has been changed then.
+   */
+  static attach(
+    { fd, bytes, name }: InheritedObject, { openFilesMax }: Pick<InstanceOptions, 'openFilesMax'>,
+  ): Instance {
+    let segment: Segment;
+    try {
+      segment = Segment.attach(fd, bytes);
+    } catch (error) {
+      throw new OperatorError('cannot-attach', [(error as Error).message]);
+    }
+    const instance = new Instance(segment, name, openFilesMax);
+    const current = instance.read(segment.shared.words[Superblock.Generation]!);
+    assert(current !== null, 'an instance has a current roster');
+    checkSizes(current.roster.settings, segment.plan.capacities, openFilesMax);
+    instance.#follow(current);
+    return instance;
   }
 
   get bytes(): number {
@@ -68,160 +98,141 @@ export class Instance {
     return this.segment.fd;
   }
 
-  get linksMax(): number {
-    return this.segment.plan.capacities.links;
+  /** The one published last. */
+  get current(): Generation {
+    assert(this.#current !== null, 'a generation has been published');
+    return this.#current;
+  }
+
+  get roster(): Roster {
+    return this.current.roster;
+  }
+
+  /** The current roster's successor, or the first one. Changes nothing. */
+  nextRoster(settings: Settings): Roster {
+    const { capacities } = this.segment.plan;
+    const { counters } = this;
+    const before = this.#current?.roster ?? null;
+    const inUse: PartsInUse = {
+      hasClients: (pool) => counters.hasClients(pool),
+      hasLinks: (backend) => counters.hasLinks(backend),
+      isWatched: (listener) => this.isWatched(listener),
+    };
+    const asked = { settings, before, inUse, room: roomOf(capacities) };
+    const roster = nextRoster({ ...asked, keepsCounts: true });
+    const isTooLong = storedBytes(roster) > capacities.confBytes / 2;
+    return isTooLong ? nextRoster({ ...asked, keepsCounts: false }) : roster;
   }
 
   /** What of `settings` does not fit; such a configuration can only be had by a restart. */
   misfits(settings: Settings): string[] {
-    const needs = needsOf(settings, Buffer.byteLength(JSON.stringify(settings)));
-    return misfits(needs, this.half, settings, this.linksMax);
+    const roster = this.nextRoster(settings);
+    return misfits(roster, storedBytes(roster), this.segment.plan.capacities);
   }
 
-  /** Writes rows, routes and settings of a generation into its half, which must be free. */
-  write(number: number, settings: Settings): Generation {
-    assert(this.misfits(settings).length === 0, 'a configuration is written only if it fits');
-    const half = number & 1;
-    const { plan, shared } = this.segment;
-    const conf = Buffer.from(JSON.stringify(settings));
-    const generation: Generation = {
-      number,
-      half,
-      settings,
-      workers: workerCount(settings),
-      firstLane: half * this.half.lanes,
-      firstPool: half * this.half.pools,
-      firstBackend: half * this.half.backends,
-      firstRouteWord: half * this.half.routeWords,
-      confOffset: plan.confBase + half * this.half.confBytes,
-      confBytes: conf.length,
-    };
-    shared.bytes.set(conf, generation.confOffset);
-    writePools(this.segment, generation);
-    writeRoutes(this.segment, generation);
-    this.counters.openHalf(half, settings.pools, generation.firstPool);
+  /**
+   * Nobody uses the half that the next generation is written into: false while workers of the
+   * generation before the current one are there, frozen or draining.
+   */
+  isHalfFree(): boolean {
+    const half = this.#current === null ? 0 : (this.#current.roster.generation + 1) & 1;
+    return this.workers().every(({ generation, state, pid, masterPid }) =>
+      (generation & 1) !== half || state === WorkerState.Ended || !isAlive(pid || masterPid));
+  }
+
+  /** Writes rows, routes and JSON of the current roster's successor into its half. */
+  write(roster: Roster): Generation {
+    const { segment } = this;
+    const { plan, shared } = segment;
+    const { capacities } = plan;
+    const fits = misfits(roster, storedBytes(roster), capacities).length === 0;
+    assert(fits && this.isHalfFree(), 'a roster is written only if it fits into a free half');
+    const half = roster.generation & 1;
+    const conf = rosterBytes(roster);
+    const confOffset = plan.confBase + half * (capacities.confBytes / 2);
+    const generation = { roster, half, confOffset, confBytes: conf.length };
+    shared.bytes.set(conf, confOffset);
+    shared.bytes[confOffset + conf.length] = 0;
+    writePools(segment, generation);
+    if (this.#current !== null) this.#carryOn(this.#current, generation);
+    writeRoutes(segment, generation);
     return generation;
   }
 
-  /** Forgets a generation whose workers have all ended. */
-  erase(generation: Generation): void {
-    this.counters.closeHalf(generation.half);
-    for (let worker = 0; worker < generation.workers; worker++) {
-      this.clearLane(generation.firstLane + worker);
-    }
-  }
-
-  /** Makes a lane ready for a new worker: empty, with memory behind it. Throws ENOSPC. */
-  openLane(generation: Generation, worker: number): void {
-    const row = generation.firstLane + worker;
-    this.clearLane(row);
-    const views = this.segment.openLane(row);
-    this.segment.shared.doubles[this.laneRow(row) / 2 + Lane.Base] = this.segment.laneBase(row);
-    this.counters.openLane({ row, number: worker, half: generation.half, views });
-  }
-
-  /** Of a lane without a worker: keeps what it has counted and gives its memory back. */
-  private clearLane(row: number): void {
+  /** Says that lanes follow this generation from now on, and that this master is in charge. */
+  publish(generation: Generation): void {
     const { words } = this.segment.shared;
-    const at = this.laneRow(row);
-    this.counters.carry(row);
-    this.segment.releaseLane(row);
-    words[at + Lane.State] = LaneState.Free;
-    words[at + Lane.Draining] = 0;
-    words[at + Lane.Sleeping] = 0;
-    Atomics.store(words, at + Lane.Owner, 0);
+    Atomics.store(words, Superblock.Generation, generation.roster.generation);
+    Atomics.store(words, Superblock.MasterPid, process.pid);
+    this.#follow(generation);
   }
 
-  laneState(row: number): LaneState {
-    return Atomics.load(this.segment.shared.words, this.laneRow(row) + Lane.State) as LaneState;
+  /** A generation as it lies in shared memory, whoever wrote it; null: another one lies there. */
+  read(number: number): Generation | null {
+    const { plan, shared } = this.segment;
+    const half = number & 1;
+    const size = plan.capacities.confBytes / 2;
+    const confOffset = plan.confBase + half * size;
+    const stored = readRoster(shared.bytes.subarray(confOffset, confOffset + size));
+    if (stored === null || stored.roster.generation !== number) return null;
+    return { roster: stored.roster, half, confOffset, confBytes: stored.bytes };
   }
 
-  laneRouteGeneration(row: number): number {
-    return Atomics.load(this.segment.shared.words, this.laneRow(row) + Lane.RouteGeneration);
-  }
-
-  /** Says in shared memory, too, that a lane is to end gracefully. */
-  drainLane(row: number): void {
-    Atomics.store(this.segment.shared.words, this.laneRow(row) + Lane.Draining, 1);
-  }
-
-  /** Counts a worker that died on a lane. */
-  countRestart(row: number): void {
-    this.segment.shared.words[this.laneRow(row) + Lane.Restarts]!++;
+  /** Gives a lane memory; does nothing when it has some. Throws ENOSPC. */
+  openLane(lane: number): void {
+    const { segment } = this;
+    segment.openLane(lane);
+    const row = segment.wordBase(TableNumber.Lane) + lane * Lane.RowWords;
+    segment.shared.doubles[row / 2 + Lane.Base] = segment.laneBase(lane);
+    this.counters.openLanes((each) => segment.laneViews(each));
   }
 
   giveTo(uid: number, gid: number): void {
     fchownSync(this.segment.fd, uid, gid);
   }
 
-  /** Removes the object's name. */
+  /** Removes the object's name: the last master's, at the end of all. */
   close(): void {
     if (this.name !== null) native.segmentUnlink(this.name);
   }
 
-  private laneRow(row: number): number {
-    return this.segment.wordBase(TableNumber.Lane) + row * Lane.RowWords;
+  #follow(generation: Generation): void {
+    this.#current = generation;
+    this.counters.openLanes((lane) => this.segment.laneViews(lane));
+    this.counters.follow(generation.roster, generation.half);
   }
-}
 
-/** The pid file's path makes the name; without one it is the master's pid, for a moment only. */
-export function objectName(pidFile: string | null): string {
-  if (pidFile === null) return `/baton-pid-${process.pid}`;
-  return `/baton-${createHash('sha256').update(pidFile).digest('hex').slice(0, 16)}`;
-}
-
-/** The pid file's lock is ours, so an object of that name can only be a dead master's. */
-function createSegment(
-  name: string, sizes: Sizes, settings: Settings, options: InstanceOptions,
-): Segment {
-  try {
-    try {
-      return Segment.create(name, sizes.capacities);
-    } catch (error) {
-      if (systemCode(error) !== 'EEXIST') throw error;
-      native.segmentUnlink(name);
-      options.warn('memory_reclaimed', `removed shared memory ${name} that a dead master had left`);
-      return Segment.create(name, sizes.capacities);
+  /** What stays keeps its state; ids that mean something new begin to count from zero. */
+  #carryOn(before: Generation, next: Generation): void {
+    const pools = new Set(before.roster.pools.map(({ id, settings }) => `${id} ${settings.name}`));
+    const backends = new Set(before.roster.pools.flatMap(backendIdentities));
+    for (const pool of next.roster.pools) {
+      if (!pools.has(`${pool.id} ${pool.settings.name}`)) this.counters.clearPool(pool.id);
+      const identities = backendIdentities(pool);
+      pool.backends.forEach(({ id, isRetired }, index) => {
+        if (!backends.has(identities[index]!)) return this.counters.clearBackend(id);
+        const mayBeEjected = pool.settings.autoEjectHosts && !isRetired;
+        copyState(this.segment, before.half, next.half, id, mayBeEjected);
+      });
     }
-  } catch (error) {
-    if (systemCode(error) !== 'ENOSPC') throw error;
-    throw shortOfMemory(settings, 0, 0);
   }
 }
 
-/**
- * Buffers are allocated as traffic needs them; a /dev/shm that is too small for shm_max would be
- * noticed only under load. So it is compared now. Nobody asked for the default: it is lowered.
- */
-function fitToMemory(asked: Sizes, settings: Settings, options: InstanceOptions): Sizes {
-  const { file, global } = settings;
-  const { bavail, bsize, blocks } = statfsSync(SHM_DIRECTORY);
-  if (blocks === 0) return asked; // without a limit
-  const free = bavail * bsize;
-  const plan = planInstance(asked.capacities);
-  const tables = plan.sharedBytes + workerCount(settings) * plan.laneBytes;
-  const wanted = tables + asked.capacities.poolBytesMax;
-  if (wanted <= free) return asked;
-  const rest = Math.floor((free - tables) / MIB) * MIB;
-  const isWritten = global.lines['shm_max'] !== undefined;
-  if (isWritten || rest < POOL_BYTES_MIN) throw shortOfMemory(settings, free, tables);
-  options.warn('shm_max_lowered', `${file}: shm_max: is ${mib(rest)} instead of the default ` +
-    `${mib(asked.capacities.poolBytesMax)}, ${SHM_DIRECTORY} has ${mib(free)} free`);
-  return { ...asked, capacities: { ...asked.capacities, poolBytesMax: rest } };
+function firstRoster(settings: Settings): Roster {
+  return nextRoster({
+    settings, before: null, inUse: NOTHING_IN_USE, room: ANY_ROOM, keepsCounts: true,
+  });
 }
 
-function shortOfMemory(settings: Settings, free: number, tables: number): OperatorError {
-  const { shmMaxBytes } = settings.global;
-  const rest = Math.floor((free - tables) / MIB);
-  const advice = rest * MIB >= POOL_BYTES_MIN ? `lower shm_max to ${rest}m or less, or enlarge`
-    : 'lower worker_processes or max_openfiles, or enlarge';
-  return new OperatorError('shm-short', [
-    `${placeOf(settings, 'shm_max')}: ${mib(shmMaxBytes)} and ${mib(tables)} of tables are more ` +
-    `than the ${mib(free)} free in ${SHM_DIRECTORY}: ${advice} ${SHM_DIRECTORY}`,
-  ]);
+/** How often a server was ejected, and whether it is. */
+function copyState(
+  segment: Segment, from: number, to: number, id: number, mayBeEjected: boolean,
+): void {
+  const { words, doubles } = segment.shared;
+  const [before, next] = [backendWord(segment, from, id), backendWord(segment, to, id)];
+  words[next + Backend.Ejections] = words[before + Backend.Ejections]!;
+  doubles[next / 2 + Backend.EjectedAt] = doubles[before / 2 + Backend.EjectedAt]!;
+  if (!mayBeEjected) return;
+  words[next + Backend.Live] = words[before + Backend.Live]!;
+  doubles[next / 2 + Backend.EjectedUntilUs] = doubles[before / 2 + Backend.EjectedUntilUs]!;
 }
-
-function mib(bytes: number): string {
-  return `${Math.ceil(bytes / MIB)} MiB`;
-}
-

@@ -1,36 +1,46 @@
 /**
- * The listening sockets of all pools. The master opens them once and keeps them; workers inherit.
+ * The listening sockets of all pools. The first master opens them, workers and later masters
+ * inherit them; a socket that stays is never closed, so that no client in its queue is lost.
  *
- *   reuseport on   one socket per worker on the same port: the kernel spreads clients
- *   reuseport off  one socket that all workers share; so are unix sockets always
+ *   reuseport on   one socket per lane on the same port: the kernel spreads clients
+ *   reuseport off  one socket that all lanes share; so are unix sockets always
  *
- * A reload keeps the sockets of every address that stays (no client can tell), opens what is new
- * before anything else changes, and closes what is gone when the old workers have been told to
- * stop. The kernel lets anybody of our user join a port with SO_REUSEPORT and would hand him half
- * of our clients, so a bind without it looks first whether somebody is there.
+ *   open ──no longer in the roster──► retired ──no lane watches it──► closed
+ *     ▲                                  │
+ *     └── is back, or the roster before ─┘
+ *
+ * A change opens what is new before anything else changes. The kernel lets anybody of our user
+ * join a port with SO_REUSEPORT and would hand him half of our clients, so a bind without it looks
+ * first whether somebody is there.
  */
 import { chmodSync, lstatSync, readFileSync, unlinkSync } from 'node:fs';
 import { OperatorError, systemReason } from '../base/errors.js';
-import { canonicalAddress } from '../config/addresses.js';
-import type { PoolSettings, Settings, UnixAddress } from '../config/settings.js';
+import type { Roster, RosterListener } from '../config/roster.js';
+import type { ListenAddress, PoolSettings, Settings, UnixAddress } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { placeIn } from './place.js';
 
 interface Listener {
+  readonly id: number; // RosterListener
   readonly key: string;
-  readonly pool: PoolSettings; // as it was when the socket was opened
-  readonly fds: readonly number[]; // one per worker, or one for all
+  readonly pool: string; // the name of the one it was opened for
+  readonly listen: ListenAddress; // as written there
+  readonly fds: readonly number[]; // one per lane, or one for all
+  readonly isPerLane: boolean;
+  readonly isV6only: boolean;
   readonly inode: number; // of a unix socket's file: whether it is still ours; else 0
 }
 
+/** What another master needs to go on with a listener; as JSON. Descriptors by its own numbers. */
+export type ListenerHandover = Listener;
+
 /** A listening socket for one worker. */
 export interface WorkerSocket {
+  readonly id: number; // RosterListener
   readonly fd: number; // the master's number
-  readonly pool: number; // index in the settings
-  readonly unix: boolean;
 }
 
-/** What a reload did so far; either finish() or undo() ends it. */
+/** What a change did so far; either finish() or undo() ends it. */
 export interface ListenerChange {
   finish(): void;
   undo(): void;
@@ -39,106 +49,112 @@ export interface ListenerChange {
 export type Tell = (event: string, facts: object, message: string) => void;
 
 export class Listeners {
-  #open = new Map<string, Listener>();
+  #open = new Map<string, Listener>(); // by key, in the order of the roster
+  #retired = new Set<string>(); // keys
 
-  /** `workers`: how many sockets an address gets with reuseport. */
-  constructor(
-    private readonly workers: number,
-    private readonly told: { readonly info: Tell; readonly warn: Tell },
-  ) {}
+  constructor(private readonly told: { readonly info: Tell; readonly warn: Tell }) {}
 
-  /** Opens every address. Throws OperatorError with a line for each that cannot be had. */
-  open(settings: Settings): void {
-    this.change(settings).finish();
+  /** Goes on with the sockets of the master before; change() then says which of them stay. */
+  inherit(list: readonly ListenerHandover[]): void {
+    this.#open = new Map(list.map((listener) => [listener.key, listener]));
   }
 
-  /** Opens what `settings` adds, or throws and changes nothing. finish() closes what it drops. */
-  change(settings: Settings): ListenerChange {
-    const before = this.#open;
+  /** Every socket that is open, those of retired listeners too. */
+  describe(): ListenerHandover[] {
+    return [...this.#open.values()];
+  }
+
+  /**
+   * Opens what `roster` adds, for lanes 0 to `lanes` - 1, or throws an OperatorError with a line
+   * for each address that cannot be had and changes nothing. Closes nothing: see drop().
+   */
+  change(roster: Roster, lanes: number): ListenerChange {
+    const [before, retiredBefore] = [this.#open, this.#retired];
     const after = new Map<string, Listener>();
-    const added: Listener[] = [];
+    const retired = new Set<string>();
+    const added: number[] = []; // descriptors
+    const opened: Listener[] = [];
     const mistakes: string[] = [];
-    for (const pool of settings.pools) {
-      const key = canonicalAddress(pool.listen);
-      const kept = before.get(key);
-      if (kept !== undefined) {
-        after.set(key, kept);
+    for (const each of roster.listeners) {
+      const known = before.get(each.key);
+      const pool = roster.pools.find(({ id }) => id === each.pool)?.settings;
+      if (each.isRetired || pool === undefined) {
+        retired.add(each.key);
+        if (known !== undefined) after.set(each.key, known);
         continue;
       }
       try {
-        const listener = this.#listen(key, pool, settings);
-        added.push(listener);
-        after.set(key, listener);
+        const next = known === undefined
+          ? this.#listen(each, pool, roster.settings, lanes, added)
+          : widen({ ...known, id: each.id, pool: pool.name }, pool, lanes, added);
+        after.set(each.key, next);
+        if (known === undefined) opened.push(next);
       } catch (error) {
-        mistakes.push(mistakeOf(settings, pool, error));
+        mistakes.push(mistakeOf(roster.settings, pool, error));
       }
     }
+    const undo = (): void => {
+      for (const fd of added) native.socketClose(fd);
+      for (const listener of opened) removeFile(listener);
+      [this.#open, this.#retired] = [before, retiredBefore];
+    };
     if (mistakes.length > 0) {
-      for (const listener of added) close(listener);
+      undo();
       throw new OperatorError('cannot-listen', mistakes);
     }
-    this.#open = after;
-    for (const { pool } of added) {
-      this.told.info('listening', { pool: pool.name, address: pool.listen.text },
-        `listening on ${pool.listen.text} for pool ${pool.name}`);
+    [this.#open, this.#retired] = [after, retired];
+    for (const { pool, listen } of opened) {
+      this.told.info('listening', { pool, address: listen.text },
+        `listening on ${listen.text} for pool ${pool}`);
     }
-    return {
-      finish: () => this.#finish(settings, before, after),
-      undo: () => {
-        for (const listener of added) close(listener);
-        this.#open = before;
-      },
-    };
+    return { finish: () => this.#finish(roster, before), undo };
   }
 
-  /** The sockets of worker `number`, in the order of the pools. */
-  of(settings: Settings, number: number): WorkerSocket[] {
-    return settings.pools.map((pool, index) => {
-      const { fds } = this.#open.get(canonicalAddress(pool.listen))!;
-      return { fd: fds[number % fds.length]!, pool: index, unix: pool.listen.kind === 'unix' };
-    });
+  /** The sockets of a lane's worker, those of retired listeners too, while they are open. */
+  of(lane: number): WorkerSocket[] {
+    return [...this.#open.values()].map(({ id, fds }) => ({ id, fd: fds[lane % fds.length]! }));
+  }
+
+  /** Closes retired listeners that no lane accepts on. To be called when old workers have ended. */
+  drop(isWatched: (id: number) => boolean): void {
+    for (const key of this.#retired) {
+      const listener = this.#open.get(key);
+      if (listener === undefined || isWatched(listener.id)) continue;
+      this.#open.delete(key);
+      this.#end(listener);
+    }
+  }
+
+  /** Closes this process's copies: another master goes on with the sockets. */
+  release(): void {
+    for (const listener of this.#open.values()) closeAll(listener);
+    this.#open.clear();
+    this.#retired.clear();
   }
 
   /** Closes everything: from now on clients are refused, not left waiting. */
   close(): void {
-    for (const listener of this.#open.values()) close(listener);
-    this.#open = new Map();
+    for (const listener of this.#open.values()) removeFile(listener);
+    this.release();
   }
 
-  #finish(settings: Settings, before: Map<string, Listener>, after: Map<string, Listener>): void {
-    for (const [key, listener] of before) {
-      if (after.has(key)) continue;
-      close(listener);
-      const address = listener.pool.listen.text;
-      this.told.info('listener_closed', { pool: listener.pool.name, address },
-        `no longer listening on ${address}`);
-    }
-    for (const pool of settings.pools) {
-      applyOptions(after.get(canonicalAddress(pool.listen))!, pool);
-    }
-  }
-
-  #listen(key: string, pool: PoolSettings, settings: Settings): Listener {
+  #listen(
+    { id, key }: RosterListener, pool: PoolSettings, settings: Settings, lanes: number,
+    added: number[],
+  ): Listener {
     const backlog = this.#backlogOf(pool, settings);
-    const address = pool.listen;
-    if (address.kind === 'unix') {
-      const fd = listenUnix(address, backlog);
-      return { key, pool, fds: [fd], inode: inodeOf(address.path) };
+    const { listen } = pool;
+    const what = { id, key, pool: pool.name, listen };
+    if (listen.kind === 'unix') {
+      const fd = listenUnix(listen, backlog);
+      added.push(fd);
+      const inode = inodeOf(listen.path);
+      return { ...what, fds: [fd], isPerLane: false, isV6only: false, inode };
     }
-    const v6only = isPairedWithV4(address.port, settings);
-    native.socketProbe(address.host, address.port, v6only);
-    const fds: number[] = [];
-    try {
-      const count = pool.reuseport ? this.workers : 1;
-      const options = { reuseport: pool.reuseport, keepalive: pool.tcpkeepalive, v6only };
-      while (fds.length < count) {
-        fds.push(native.socketListenTcp(address.host, address.port, backlog, options));
-      }
-    } catch (error) {
-      fds.forEach((fd) => native.socketClose(fd));
-      throw error;
-    }
-    return { key, pool, fds, inode: 0 };
+    const isV6only = isPairedWithV4(listen.port, settings);
+    native.socketProbe(listen.host, listen.port, isV6only);
+    const fresh = { ...what, fds: [], isPerLane: pool.reuseport, isV6only, inode: 0 };
+    return open(fresh, pool, backlog, pool.reuseport ? lanes : 1, added);
   }
 
   #backlogOf(pool: PoolSettings, settings: Settings): number {
@@ -150,6 +166,46 @@ export class Listeners {
       'raise net.core.somaxconn');
     return most;
   }
+
+  /** What not even the roster before had in use is closed now. */
+  #finish(roster: Roster, before: ReadonlyMap<string, Listener>): void {
+    for (const [key, listener] of before) if (!this.#open.has(key)) this.#end(listener);
+    for (const { key, pool, isRetired } of roster.listeners) {
+      const settings = roster.pools.find(({ id }) => id === pool)?.settings;
+      const listener = this.#open.get(key);
+      if (isRetired || settings === undefined || listener === undefined) continue;
+      applyOptions(listener, settings);
+    }
+  }
+
+  #end(listener: Listener): void {
+    const { pool, listen } = listener;
+    closeAll(listener);
+    removeFile(listener);
+    this.told.info('listener_closed', { pool, address: listen.text },
+      `no longer listening on ${listen.text}`);
+  }
+}
+
+/** Lanes that have been added get sockets of their own. */
+function widen(known: Listener, pool: PoolSettings, lanes: number, added: number[]): Listener {
+  if (!known.isPerLane) return known;
+  return open(known, pool, Math.min(pool.backlog, somaxconn()), lanes, added);
+}
+
+/** Opens sockets until there are `count`; the new ones are noted in `added`. */
+function open(
+  listener: Listener, pool: PoolSettings, backlog: number, count: number, added: number[],
+): Listener {
+  const { listen, isPerLane, isV6only } = listener;
+  if (listen.kind !== 'tcp') return listener;
+  const fds = [...listener.fds];
+  const options = { reuseport: isPerLane, keepalive: pool.tcpkeepalive, v6only: isV6only };
+  while (fds.length < count) {
+    fds.push(native.socketListenTcp(listen.host, listen.port, backlog, options));
+    added.push(fds.at(-1)!);
+  }
+  return { ...listener, fds };
 }
 
 /** A host of :: takes IPv4 clients too, unless another pool listens for those on the same port. */
@@ -174,19 +230,21 @@ function inodeOf(path: string): number {
   return lstatSync(path, { throwIfNoEntry: false })?.ino ?? 0;
 }
 
-function applyOptions(listener: Listener, pool: PoolSettings): void {
-  const { listen } = pool;
+function applyOptions(listener: Listener, { listen, tcpkeepalive }: PoolSettings): void {
   if (listen.kind === 'tcp') {
-    for (const fd of listener.fds) native.socketKeepalive(fd, pool.tcpkeepalive);
+    for (const fd of listener.fds) native.socketKeepalive(fd, tcpkeepalive);
   } else if (listen.mode !== undefined && inodeOf(listen.path) === listener.inode) {
     chmodSync(listen.path, listen.mode);
   }
 }
 
-function close(listener: Listener): void {
-  for (const fd of listener.fds) native.socketClose(fd);
-  const { listen } = listener.pool;
-  if (listen.kind === 'unix' && inodeOf(listen.path) === listener.inode) unlinkSync(listen.path);
+function closeAll({ fds }: Listener): void {
+  for (const fd of fds) native.socketClose(fd);
+}
+
+/** Of a unix socket, unless it is another's by now. */
+function removeFile({ listen, inode }: Listener): void {
+  if (listen.kind === 'unix' && inodeOf(listen.path) === inode) unlinkSync(listen.path);
 }
 
 function mistakeOf(settings: Settings, pool: PoolSettings, error: unknown): string {

@@ -1,9 +1,10 @@
 /**
- * A configuration's pools, servers and routes as rows of the instance tables.
+ * A roster's pools, backends and routes as rows of the instance tables, in the half that is its.
  *
  * A pool has room for two route generations; bit 0 of superblock.route_generation says which one
- * all lanes use. The bit is the same for all pools, so a new configuration writes both.
+ * all lanes use. The bit is the same for all pools of both halves, so a new roster writes both.
  */
+import type { RosterBackend, RosterPool } from '../config/roster.js';
 import type { PoolSettings } from '../config/settings.js';
 import { hashKindOf } from '../routing/hash-kinds.js';
 import { distributionOf } from '../routing/distribution.js';
@@ -15,84 +16,101 @@ import { Backend, Pool, TableNumber } from '../tables/columns.gen.js';
 import { routeWordsOf } from './capacities.js';
 import type { Generation } from './generation.js';
 
-/** Writes every row; all servers are live. */
-export function writePools(segment: Segment, generation: Generation): void {
-  let backend = generation.firstBackend;
-  let routeWord = generation.firstRouteWord;
-  generation.settings.pools.forEach((pool, index) => {
-    const row = generation.firstPool + index;
-    writePool(segment, row, pool, backend, routeWord);
-    pool.servers.forEach((server, place) => {
-      const { words, doubles } = segment.shared;
-      const word = segment.wordBase(TableNumber.Backend) + (backend + place) * Backend.RowWords;
-      words.fill(0, word, word + Backend.RowWords);
-      words[word + Backend.Pool] = row;
-      words[word + Backend.Index] = place;
-      words[word + Backend.Weight] = server.weight;
-      words[word + Backend.Live] = 1;
-      doubles[word / 2 + Backend.EjectedUntilUs] = 0;
-    });
-    backend += pool.servers.length;
-    routeWord += 2 * routeWordsOf(pool);
-  });
+/** Writes every row of a half; all servers are live. No lane may be using it. */
+export function writePools(segment: Segment, { roster, half }: Generation): void {
+  const { words } = segment.shared;
+  const { pools, backends, routeWords } = segment.plan.capacities;
+  const clear = (first: number, rows: number, rowWords: number): void => {
+    words.fill(0, first, first + rows * rowWords);
+  };
+  clear(poolWord(segment, half, 0), pools / 2, Pool.RowWords);
+  clear(backendWord(segment, half, 0), backends / 2, Backend.RowWords);
+  let routeWord = half * (routeWords / 2);
+  for (const pool of roster.pools) {
+    writePool(segment, poolWord(segment, half, pool.id), pool, routeWord);
+    let place = 0;
+    for (const backend of pool.backends) {
+      const index = backend.isRetired ? -1 : place++;
+      writeBackend(segment, backendWord(segment, half, backend.id), pool.id, backend, index);
+    }
+    routeWord += 2 * routeWordsOf(pool.settings);
+  }
 }
 
-function writePool(
-  segment: Segment, row: number, pool: PoolSettings, firstBackend: number, routeWord: number,
-): void {
+function writePool(segment: Segment, at: number, pool: RosterPool, routeWord: number): void {
   const { words, doubles } = segment.shared;
-  const at = segment.wordBase(TableNumber.Pool) + row * Pool.RowWords;
-  words.fill(0, at, at + Pool.RowWords);
-  words[at + Pool.Hash] = hashKindOf(pool.hash)!;
-  words[at + Pool.TagOpen] = pool.hashTag === null ? -1 : pool.hashTag.charCodeAt(0);
-  words[at + Pool.TagClose] = pool.hashTag === null ? -1 : pool.hashTag.charCodeAt(1);
-  words[at + Pool.Distribution] = distributionOf(pool.distribution)!;
-  words[at + Pool.TimeoutMs] = pool.timeoutMs;
-  words[at + Pool.ClientsMax] = pool.clientConnections;
-  words[at + Pool.RequestsMax] = pool.clientRequestsMax;
-  words[at + Pool.BulkMax] = pool.requestSizeMaxBytes;
-  words[at + Pool.InlineMax] = pool.inlineSizeMaxBytes;
-  words[at + Pool.InitialMode] = pool.redisAuth === null ? 0 : SessionMode.NeedsAuth;
-  words[at + Pool.FirstBackend] = firstBackend;
-  words[at + Pool.Backends] = pool.servers.length;
+  const { settings } = pool;
+  words[at + Pool.Hash] = hashKindOf(settings.hash)!;
+  words[at + Pool.TagOpen] = settings.hashTag === null ? -1 : settings.hashTag.charCodeAt(0);
+  words[at + Pool.TagClose] = settings.hashTag === null ? -1 : settings.hashTag.charCodeAt(1);
+  words[at + Pool.Distribution] = distributionOf(settings.distribution)!;
+  words[at + Pool.TimeoutMs] = settings.timeoutMs;
+  words[at + Pool.ClientsMax] = settings.clientConnections;
+  words[at + Pool.RequestsMax] = settings.clientRequestsMax;
+  words[at + Pool.BulkMax] = settings.requestSizeMaxBytes;
+  words[at + Pool.InlineMax] = settings.inlineSizeMaxBytes;
+  words[at + Pool.InitialMode] = settings.redisAuth === null ? 0 : SessionMode.NeedsAuth;
+  words[at + Pool.Backends] = settings.servers.length;
   words[at + Pool.RouteBase] = routeWord;
-  words[at + Pool.RouteWords] = routeWordsOf(pool);
-  words[at + Pool.Keepalive] = pool.tcpkeepalive ? 1 : 0;
-  doubles[at / 2 + Pool.OutputLimit] = pool.clientOutputLimitBytes;
-  doubles[at / 2 + Pool.LinkQueueLimit] = pool.linkQueueLimitBytes;
+  words[at + Pool.RouteWords] = routeWordsOf(settings);
+  words[at + Pool.Keepalive] = settings.tcpkeepalive ? 1 : 0;
+  words[at + Pool.Retired] = pool.isRetired ? 1 : 0;
+  doubles[at / 2 + Pool.OutputLimit] = settings.clientOutputLimitBytes;
+  doubles[at / 2 + Pool.LinkQueueLimit] = settings.linkQueueLimitBytes;
+}
+
+function writeBackend(
+  segment: Segment, at: number, pool: number, { server }: RosterBackend, index: number,
+): void {
+  const { words } = segment.shared;
+  words[at + Backend.Pool] = pool;
+  words[at + Backend.Index] = index;
+  words[at + Backend.Weight] = server.weight;
+  words[at + Backend.Live] = 1;
 }
 
 /** Writes both route generations of every pool, by which of its servers are live. */
 export function writeRoutes(segment: Segment, generation: Generation): void {
-  generation.settings.pools.forEach((pool, index) => {
-    const row = generation.firstPool + index;
-    const live = liveServers(segment, row);
-    for (const side of [0, 1]) writePoolRoute(segment, row, pool, side, live);
-  });
+  for (const pool of generation.roster.pools) {
+    const live = liveServers(segment, generation.half, pool);
+    for (const side of [0, 1]) writePoolRoute(segment, generation.half, pool, side, live);
+  }
 }
 
 /** Writes one of the two route generations of a pool; no lane may be using it. */
 export function writePoolRoute(
-  segment: Segment, row: number, pool: PoolSettings, side: number, live: readonly boolean[],
+  segment: Segment, half: number, { id, settings }: RosterPool, side: number,
+  live: readonly boolean[],
 ): void {
   const { plan, shared } = segment;
   const first = plan.routeBase / 4;
   const region = shared.words.subarray(first, first + plan.capacities.routeWords);
-  const size = poolColumn(segment, row, Pool.RouteWords);
-  const base = poolColumn(segment, row, Pool.RouteBase) + side * size;
-  writeRoute(region, base, distributionOf(pool.distribution)!, routeServers(pool), live);
+  const at = poolWord(segment, half, id);
+  const base = shared.words[at + Pool.RouteBase]! + side * shared.words[at + Pool.RouteWords]!;
+  writeRoute(region, base, distributionOf(settings.distribution)!, routeServers(settings), live);
 }
 
-/** For each server of a pool whether its row says that it is live. */
-export function liveServers(segment: Segment, row: number): boolean[] {
-  const first = poolColumn(segment, row, Pool.FirstBackend);
-  const backends = segment.wordBase(TableNumber.Backend);
-  return Array.from({ length: poolColumn(segment, row, Pool.Backends) }, (_, place) =>
-    segment.shared.words[backends + (first + place) * Backend.RowWords + Backend.Live] !== 0);
+/**
+ * For each server of a pool, in their order, whether its row says that it is live. A retired pool
+ * without clients has retired its servers, too: none is.
+ */
+export function liveServers(segment: Segment, half: number, pool: RosterPool): boolean[] {
+  const backends = pool.backends.filter(({ isRetired }) => !isRetired);
+  const isLive = (id: number): boolean =>
+    segment.shared.words[backendWord(segment, half, id) + Backend.Live] !== 0;
+  return pool.settings.servers.map((_, place) =>
+    backends[place] !== undefined && isLive(backends[place].id));
 }
 
-function poolColumn(segment: Segment, row: number, column: Pool): number {
-  return segment.shared.words[segment.wordBase(TableNumber.Pool) + row * Pool.RowWords + column]!;
+/** Index of a backend's row in `segment.shared.words`. */
+export function backendWord(segment: Segment, half: number, id: number): number {
+  const row = half * (segment.plan.capacities.backends / 2) + id;
+  return segment.wordBase(TableNumber.Backend) + row * Backend.RowWords;
+}
+
+function poolWord(segment: Segment, half: number, id: number): number {
+  const row = half * (segment.plan.capacities.pools / 2) + id;
+  return segment.wordBase(TableNumber.Pool) + row * Pool.RowWords;
 }
 
 /** Settings keep servers in routing's order already. */
