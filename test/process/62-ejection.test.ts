@@ -9,6 +9,7 @@ import { Baton } from '../support/baton.js';
 import { Client } from '../support/client.js';
 import type { Directives } from '../support/conf.js';
 import { startNutcracker } from '../support/nutcracker.js';
+import { reload } from '../support/hot-restart.js';
 import { Redis } from '../support/redis.js';
 import { plain, type Reply } from '../support/resp.js';
 import type { Scope } from '../support/scope.js';
@@ -90,6 +91,23 @@ t.test('all lanes follow one decision', async (t) => {
   const values = await clients[5]!.pipeline(KEYS.map((key) => ['GET', key]));
   t.same(values.filter((reply, i) => plain(reply) !== `few ${KEYS[i]}`), [], 'one ring for all');
   t.equal(await baton.metric('baton_pool_server_ejections_total'), 1);
+});
+
+t.test('a reload keeps who is out, and goes on counting', async (t) => {
+  const servers = await Redis.startMany(t, 3);
+  const baton = await Baton.start(t, {
+    servers, global: { worker_processes: 2 },
+    pool: { hash: 'md5', ...EJECT, server_retry_timeout: 60_000 },
+  });
+  const client = await baton.client();
+  await servers[0]!.kill();
+  await settle(client);
+  const requests = await baton.metric('baton_pool_requests_total');
+  await reload(baton);
+  t.ok(isFine(await set(client, 'after ')), 'no request goes to the dead server');
+  t.equal(await baton.metric('baton_server_live'), 2);
+  t.equal(await baton.metric('baton_pool_server_ejections_total'), 1);
+  t.equal(await baton.metric('baton_pool_requests_total'), requests + KEYS.length);
 });
 
 t.test('a server that is back is taken in again after server_retry_timeout', async (t) => {
