@@ -3,7 +3,8 @@
  *
  * Each gets a process group of its own, so that Ctrl-C in the terminal reaches only us and we
  * can stop them in order; where setpriv exists, the kernel tells them to stop even if we are
- * killed without a chance to do it ourselves.
+ * killed without a chance to do it ourselves. What a child starts in groups of its own (Baton's
+ * masters and workers) ends with it, and is gone when nobody holds the pipes of its output.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -24,6 +25,7 @@ let prefix;
 
 export class Child {
   #leader;
+  #closed; // resolves when the last process that writes to its output is gone
 
   /** `onLine` receives each line of output. `exited` resolves to how it ended, in words. */
   constructor(title, command, args, onLine = () => {}) {
@@ -40,13 +42,18 @@ export class Child {
         onLine(line);
       });
     }
+    this.#closed = new Promise((resolve) => child.on('close', resolve));
     this.exited = new Promise((resolve) => {
       child.on('error', (error) => resolve(error.message));
       child.on('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
   }
 
-  /** TERM, after a grace KILL; resolves when the whole group is gone. */
+  get pid() {
+    return this.#leader;
+  }
+
+  /** TERM, after a grace KILL; resolves when the whole group is gone, and what it has started. */
   async stop() {
     if (this.#leader === undefined) return;
     const deadline = Date.now() + TERM_GRACE_MS;
@@ -55,6 +62,13 @@ export class Child {
       if (Date.now() > deadline) this.#signal('SIGKILL');
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
+    await new Promise((resolve) => {
+      const patience = setTimeout(resolve, TERM_GRACE_MS);
+      this.#closed.then(() => {
+        clearTimeout(patience);
+        resolve();
+      });
+    });
   }
 
   kill() {

@@ -6,7 +6,8 @@
  *   temporary folder removed <- redis-server stopped <- Baton stopped <-+- or one of them died
  *
  * Every server of CONF with a loopback address is started here, without persistence. INT, TERM,
- * HUP, a closed terminal and the end of npm all mean: stop everything, leave nothing.
+ * HUP, a closed terminal and the end of npm all mean: stop everything, leave nothing. What is
+ * started as Baton is its mute parent, which passes USR2 and HUP on to whichever master is there.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -22,7 +23,9 @@ const PROBE_TIMEOUT_MS = 1000;
 const PROBE_PAUSE_MS = 25;
 const ORPHAN_CHECK_MS = 500;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
-const WARN = 40; // pino's level
+/** What is shown of the log: what went wrong, and what the person at the keyboard has asked for. */
+const SHOWN_LEVELS = new Set(['warn', 'error', 'fatal']);
+const SHOWN_EVENTS = /^(upgrad|roll|reload|commit)/;
 
 /** Raised inside the start-up when a signal came meanwhile: unwinds without a word. */
 class Stopped extends Error {}
@@ -173,7 +176,7 @@ function startRedis({ address, auth }, folder) {
   ]);
 }
 
-/** Baton's log lines: warnings and worse are shown, in short; what is not JSON is shown as it is. */
+/** Baton's log lines, in short; what is not JSON is shown as it is. */
 function showLogLine(line, print) {
   let entry;
   try {
@@ -182,10 +185,11 @@ function showLogLine(line, print) {
     print(line);
     return;
   }
-  if (entry.level >= WARN) print(`baton: ${entry.msg}`);
+  const isShown = SHOWN_LEVELS.has(entry.level) || SHOWN_EVENTS.test(entry.event);
+  if (isShown) print(`baton: ${entry.msg}`);
 }
 
-function greet(settings, servers) {
+function greet(settings, servers, baton) {
   say(`redis-server on ${servers.map(({ address }) => text(address)).join(', ')}`);
   for (const pool of settings.pools) say(`Baton on ${pool.listen.text} (pool ${pool.name})`);
   const { stats, metrics } = settings.global;
@@ -196,6 +200,7 @@ function greet(settings, servers) {
     say(`try: redis-cli -p ${first.listen.port}`);
     say(`     redis-benchmark -p ${first.listen.port} -P 16 -q`);
   }
+  say(`upgrade to a new build without losing a session: kill -USR2 ${baton.pid}`);
   say('Ctrl-C stops everything');
 }
 
@@ -213,7 +218,7 @@ async function startAll(settings, conf, folder, children, stop, print) {
   const baton = new Child('Baton', process.execPath, args, (line) => showLogLine(line, print));
   children.push(baton);
   for (const pool of settings.pools) await untilAnswering(baton, pool.listen, stop);
-  return servers;
+  return { servers, baton };
 }
 
 async function stopAll(children, folder) {
@@ -231,8 +236,8 @@ async function start(conf, stop, children) {
     const settings = await loadSettings(conf);
     folder = makeFolder();
     const print = (line) => status.print(line);
-    const servers = await startAll(settings, conf, folder, children, stop, print);
-    greet(settings, servers);
+    const { servers, baton } = await startAll(settings, conf, folder, children, stop, print);
+    greet(settings, servers, baton);
     status = new StatusLine(settings.global.stats);
     status.start();
     const deaths = children.map((child) => child.exited.then((how) => ({ child, how })));

@@ -10,10 +10,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '../support/client.js';
 import { freePort } from '../support/free-port.js';
-import { isAlive, treeOf } from '../support/processes.js';
+import { isAlive, titleOf, treeOf } from '../support/processes.js';
 import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
+
+t.setTimeout(240_000); // for the whole file, on a busy machine
+
+const START_PATIENCE_MS = 60_000;
 
 let root = dirname(fileURLToPath(import.meta.url));
 while (!existsSync(join(root, 'package.json'))) root = dirname(root);
@@ -40,13 +44,24 @@ class Start {
 
   async ready(): Promise<void> {
     await waitFor(`start to be ready; it said ${this.output}`,
-      () => this.output.includes('Ctrl-C') || !isAlive(this.pid));
+      () => this.output.includes('Ctrl-C') || !isAlive(this.pid), START_PATIENCE_MS);
     if (!this.output.includes('Ctrl-C')) throw new Error(`not ready: ${this.output}`);
   }
 
   /** Exit code, or the signal it died of. */
   ended(): Promise<number | string> {
     return this.#ended;
+  }
+
+  /** What signals for Baton go to, as it says: the mute parent. */
+  get parentPid(): number {
+    return Number(/kill -USR2 (\d+)/.exec(this.output)?.[1]);
+  }
+
+  /** The masters, oldest first. */
+  masters(): number[] {
+    return treeOf(this.pid).filter((pid) => titleOf(pid).startsWith('baton: master process'))
+      .sort((a, b) => a - b);
   }
 
   closeOutput(): void {
@@ -60,7 +75,8 @@ async function writeConf(folder: string): Promise<{ conf: string; ports: number[
   const [listen, stats, one, two] = ports;
   const conf = join(folder, 'start.yml');
   writeFileSync(conf, [
-    'global:', '  worker_processes: 1', `  stats: 127.0.0.1:${stats}`,
+    'global:', '  worker_processes: 1', '  upgrade_canary: 0', '  upgrade_window: 0',
+    `  stats: 127.0.0.1:${stats}`,
     'pools:', '  main:', `    listen: 127.0.0.1:${listen}`, '    redis: true',
     '    servers:', `      - 127.0.0.1:${one}:1`, `      - 127.0.0.1:${two}:1`, '',
   ].join('\n'));
@@ -78,7 +94,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     t.match(start.output, `127.0.0.1:${ports[0]}`, 'it says where');
     t.match(start.output, `redis-cli -p ${ports[0]}`, 'and what to try');
     const processes = treeOf(start.pid);
-    t.ok(processes.length >= 4, 'two servers, a master, a worker');
+    t.ok(processes.length >= 5, 'two servers, the parent, a master, a worker');
+    t.ok(processes.includes(start.parentPid), 'it says whom to send USR2 to');
     process.kill(start.pid, signal);
     t.equal(await start.ended(), 0, 'asked to stop, it stops with success');
     await waitFor('all its processes to be gone', () => !processes.some(isAlive));
@@ -108,6 +125,50 @@ t.test('killed, it takes its processes along', async (t) => {
   process.kill(start.pid, 'SIGKILL');
   await waitFor('all its processes to be gone', () => !processes.some(isAlive));
   t.pass('nothing runs on');
+});
+
+t.test('two upgrades lose no session; then Ctrl-C leaves nothing', async (t) => {
+  const folder = scratch(t);
+  const { conf, ports } = await writeConf(folder);
+  const start = new Start(t, conf, folder);
+  await start.ready();
+  const client = await Client.open(t, ports[0]!);
+  let count = 0;
+  const seen = new Set(treeOf(start.pid));
+  for (let upgrade = 1; upgrade <= 2; upgrade += 1) {
+    const [old] = start.masters();
+    process.kill(start.parentPid, 'SIGUSR2');
+    await waitFor(`another master, alone; it said ${start.output}`, async () => {
+      t.equal(await client.call('INCR', 'n'), count += 1);
+      for (const pid of treeOf(start.pid)) seen.add(pid);
+      const masters = start.masters();
+      return masters.length === 1 && masters[0] !== old;
+    });
+    t.notOk(isAlive(old!));
+  }
+  t.equal(start.output.match(/sessions stay/g)?.length, 2, 'and it tells about them');
+  t.equal(await client.call('INCR', 'n'), count += 1);
+  for (const pid of treeOf(start.pid)) seen.add(pid);
+  process.kill(start.pid, 'SIGINT');
+  t.equal(await start.ended(), 0);
+  t.same([...seen].filter(isAlive).map(titleOf), [], 'no process is left');
+  t.same(readdirSync(folder), ['start.yml'], 'nor a file');
+});
+
+t.test('a second Ctrl-C does not wait, and leaves nothing either', async (t) => {
+  const folder = scratch(t);
+  const { conf } = await writeConf(folder);
+  const start = new Start(t, conf, folder);
+  await start.ready();
+  const processes = treeOf(start.pid);
+  for (const pid of start.masters()) process.kill(pid, 'SIGSTOP');
+  process.kill(start.pid, 'SIGINT');
+  await waitFor('it to be stopping', () => start.output.includes('stopping'));
+  process.kill(start.pid, 'SIGINT');
+  await waitFor('the parent to be gone', () => !isAlive(start.parentPid));
+  for (const pid of processes.filter(isAlive)) process.kill(pid, 'SIGCONT');
+  t.equal(await start.ended(), 0);
+  t.same(processes.filter(isAlive).map(titleOf), []);
 });
 
 t.test('a server that dies ends it with an error that names the server', async (t) => {
