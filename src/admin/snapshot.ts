@@ -79,7 +79,6 @@ export interface LaneSnapshot {
   readonly owner: number; // pid of its worker, 0 = nobody
   readonly state: LaneStateName;
   readonly sleeping: boolean;
-  readonly draining: boolean;
   readonly restarts: number;
   readonly takeovers: number; // by another worker, without a death
   readonly pauseUs: number; // of the last of these
@@ -233,7 +232,6 @@ function laneOf(
     owner: workerRow === 0 ? 0 : shared.words[worker + Worker.Pid],
     state: LANE_STATES[word(Lane.State)] ?? 'free',
     sleeping: word(Lane.Sleeping) !== 0,
-    draining: word(Lane.Draining) !== 0,
     restarts: word(Lane.Restarts),
     takeovers: word(Lane.Takeovers),
     pauseUs: shared.doubles[laneWords / 2 + Lane.PauseUs],

@@ -9,9 +9,7 @@
  * A row that a lane names as its owner, claimant or keeper is not used again: whoever reads its
  * number there must not take the next worker of that row for the one that is meant.
  */
-import {
-  ListenerState, OwnerState, WorkerState, type LaneState, type WorkerOrder,
-} from '../shm/codes.js';
+import { ListenerState, OwnerState, WorkerState, type WorkerOrder } from '../shm/codes.js';
 import { WORKERS_MAX } from '../shm/plan.js';
 import type { Segment } from '../shm/segment.js';
 import { Lane, Listener, TableNumber, Worker } from '../tables/columns.gen.js';
@@ -47,21 +45,8 @@ export class LaneRows {
     return all.filter((lane) => doubles[this.#lane(lane) / 2 + Lane.Base] !== 0);
   }
 
-  laneState(lane: number): LaneState {
-    return this.#laneWord(lane, Lane.State) as LaneState;
-  }
-
-  laneGeneration(lane: number): number {
-    return this.#laneWord(lane, Lane.Generation);
-  }
-
   laneRouteGeneration(lane: number): number {
     return this.#laneWord(lane, Lane.RouteGeneration);
-  }
-
-  /** Turns sealed, wraps. */
-  laneTurns(lane: number): number {
-    return this.#laneWord(lane, Lane.Turns);
   }
 
   /** Who owns a lane, alive or not; null: nobody. */
@@ -84,11 +69,6 @@ export class LaneRows {
     const at = segment.plan.tableBase[TableNumber.Listener]! / 4 + listener * Listener.RowWords;
     return this.lanes.some((lane) =>
       segment.laneViews(lane).words[at + Listener.State] === ListenerState.Watched);
-  }
-
-  /** Says in shared memory, too, that a lane is to end gracefully. */
-  drainLane(lane: number): void {
-    Atomics.store(this.segment.shared.words, this.#lane(lane) + Lane.Draining, 1);
   }
 
   /** Counts a worker that died on a lane. */
