@@ -21,7 +21,13 @@ export type ToSuccessor =
 
 export type ToPredecessor =
   | { is: 'refused'; why: readonly string[] } // the check failed; it ends
-  | { is: 'checked'; version: string; generation: number }
+  | {
+    is: 'checked';
+    version: string;
+    generation: number;
+    canaryMs: number; // for which it watches its first lane
+    noWayBack?: string; // why a lane that it had cannot be taken back
+  }
   | { is: 'ready' } // its workers are warm
   | { is: 'canary'; summary: string } // it did well
   | { is: 'serving' } // every lane

@@ -23,9 +23,10 @@ import { House } from './house.js';
 import { notify } from './notify.js';
 import { Office } from './office.js';
 import { ParentLine } from './parent-line.js';
+import { Patience } from './patience.js';
 import type { Loaded } from './reload.js';
 import { Reloading } from './reloading.js';
-import { Signals, type SignalFlags } from './signals.js';
+import { Pending, Signals } from './signals.js';
 import { Succession } from './succession.js';
 import { prepareSuccession } from './succession-start.js';
 import { Upgrade, UpgradeStage } from './upgrade.js';
@@ -46,7 +47,7 @@ const FAILED_STARTS_MAX = 3;
 
 export class Master {
   readonly ended: Promise<ExitCode>;
-  readonly #flags: SignalFlags;
+  readonly #signals: Pending;
   readonly #log: Logger;
   readonly #office: Office;
   #stage = Stage.Starting;
@@ -56,9 +57,7 @@ export class Master {
   #upgrade: Upgrade | null = null;
   #succession: Succession | null = null;
   #isLeaving = false; // another master goes on without this one
-  #told = new Set<string>(); // what waits and has been said once
-  #isLate = false; // what the running timer waited for has not happened
-  #timer: NodeJS.Timeout | null = null;
+  readonly #patience = new Patience(() => this.#wake());
   #isAwake = false;
   #onEnded: (code: ExitCode) => void = () => {};
 
@@ -80,7 +79,7 @@ export class Master {
   ) {
     this.#log = house.log.to;
     this.ended = new Promise((resolve) => { this.#onEnded = resolve; });
-    this.#flags = signals.flags;
+    this.#signals = new Pending(signals.flags, this.#log);
     const isBackground = handover?.isBackground ?? options.isBackground;
     this.#office = new Office(house, parent, isBackground, () => this.#wake());
     this.#dieCleanly();
@@ -93,7 +92,7 @@ export class Master {
       this.#stage = Stage.Running;
     }
     parent?.onGone(() => {
-      this.#flags.terminate = true;
+      signals.flags.terminate = true;
       this.#wake();
     });
     signals.follow(() => this.#wake());
@@ -124,17 +123,18 @@ export class Master {
     if (isStopping && this.#hasAllEnded()) return this.#end();
     if (this.#stage === Stage.Terminating) return this.#continueTermination();
     if (this.#isLeaving) return this.#continueQuitting();
-    if (this.#flags.terminate && this.#mayStop()) return this.#terminate('TERM or INT');
+    const pending = this.#signals;
+    if (pending.has('terminate') && this.#mayStop()) return this.#terminate('TERM or INT');
     if (this.#stage === Stage.Quitting) return this.#continueQuitting();
-    if (this.#flags.quit && this.#mayStop()) return this.#quit();
+    if (pending.has('quit') && this.#mayStop()) return this.#quit();
     if (this.#stage === Stage.Starting) this.#continueStart();
     this.#continueReload();
     this.#continueSuccession();
     this.#continueUpgrade();
-    if (this.#take('reopen')) this.#reopen();
-    if (this.#flags.commit) this.#commit();
-    if (this.#flags.upgrade) this.#startUpgrade();
-    if (this.#flags.reload) this.#reload();
+    if (pending.take('reopen')) this.#reopen();
+    if (pending.has('commit')) this.#commit();
+    if (pending.has('upgrade')) this.#startUpgrade();
+    if (pending.has('reload')) this.#reload();
   }
 
   // --- start ---
@@ -145,7 +145,7 @@ export class Master {
     const crew = this.#office.crewOf(generation);
     this.#office.ejection.watch([generation]);
     this.#office.hold(generation);
-    this.#setTimer(START_PATIENCE_MS);
+    this.#patience.begin(START_PATIENCE_MS);
     try {
       crew.start();
       crew.serve(crew.lanes, false);
@@ -160,7 +160,7 @@ export class Master {
     const crew = this.#crew;
     if (crew.isServing) {
       this.#stage = Stage.Running;
-      this.#setTimer(null);
+      this.#patience.begin(null);
       const { pids } = crew;
       this.#log.info({ event: 'started', version: VERSION, workers: pids },
         `Baton ${VERSION} serves with ${pids.length} worker${pids.length === 1 ? '' : 's'}`);
@@ -168,7 +168,7 @@ export class Master {
       this.#office.announce();
       return this.#wake();
     }
-    if (crew.failedStarts < FAILED_STARTS_MAX && !this.#takeLate()) return;
+    if (crew.failedStarts < FAILED_STARTS_MAX && !this.#patience.takeOver()) return;
     this.#failStart('the workers do not start');
   }
 
@@ -182,12 +182,12 @@ export class Master {
 
   #reload(): void {
     if (this.#stage !== Stage.Running || this.#reloading !== null) return;
-    if (this.#upgrade !== null) return this.#rollBack(this.#upgrade);
-    if (this.#succession !== null || !this.house.instance.isHalfFree()) {
-      return this.#tellOnce('reload_waits', 'HUP: the old version can still take the sessions ' +
-        'back; the configuration is read again when the upgrade is committed');
+    if (this.#succession !== null || (!this.#upgrade && !this.house.instance.isHalfFree())) {
+      return this.#signals.postpone('reload', 'reload_waits', 'HUP: the old version can still ' +
+        'take the sessions back; the configuration is read again when the upgrade is committed');
     }
-    this.#take('reload');
+    this.#signals.take('reload');
+    if (this.#upgrade !== null) return this.#upgrade.rollBack();
     this.#reloading = Reloading.begin(this.#office, this.options.load, this.#crew);
     this.#continueReload();
   }
@@ -206,14 +206,14 @@ export class Master {
 
   #startUpgrade(): void {
     if (this.#upgrade !== null || this.#succession !== null) {
-      this.#take('upgrade');
+      this.#signals.take('upgrade');
       const pid = this.#upgrade?.pid ?? process.pid;
       this.#log.error({ event: 'upgrade_refused', masterPid: pid },
         `USR2: an upgrade (to pid ${pid}) is not finished: commit it or roll it back first`);
       return;
     }
     if (this.#stage !== Stage.Running || this.#reloading !== null) return;
-    this.#take('upgrade');
+    this.#signals.take('upgrade');
     try {
       this.#upgrade = new Upgrade(this.#office, this.#crew);
     } catch (error) {
@@ -230,20 +230,15 @@ export class Master {
     if (upgrade.stage >= UpgradeStage.Recalling) this.#dropWhatWaited(upgrade);
     if (upgrade.stage !== UpgradeStage.Over) return;
     this.#upgrade = null;
-    this.#told.clear();
     this.#wake();
   }
 
   /** What was to be done when the upgrade is complete, which it will not be. */
   #dropWhatWaited({ isSuccessorStopping }: Upgrade): void {
-    // Whoever stops the new master and this one wants Baton to stop.
-    if (this.#told.delete('quit_waits') && !isSuccessorStopping && this.#take('quit')) {
-      this.#log.error({ event: 'quit_not_done' },
-        'QUIT was for the end of the upgrade, which failed: this master goes on');
-    }
-    if (this.#told.delete('commit_waits') && this.#take('commit')) {
-      this.#log.error({ event: 'commit_not_done' }, 'WINCH: there is nothing to commit');
-    }
+    this.#signals.drop('commit', 'commit_not_done', 'WINCH: there is nothing to commit');
+    if (isSuccessorStopping) return; // whoever stops both wants Baton to stop
+    this.#signals.drop('quit', 'quit_not_done',
+      'QUIT was for the end of the upgrade, which failed: this master goes on');
   }
 
   /** The new master is in charge: is there anything left to stay for? */
@@ -256,29 +251,19 @@ export class Master {
     if (isSuccessorStopping || hasSuccessorEnded || isWindowOver) this.#leave(upgrade);
   }
 
-  /** HUP to a master whose upgrade is under way. */
-  #rollBack(upgrade: Upgrade): void {
-    this.#take('reload');
-    const { stage } = upgrade;
-    if (stage <= UpgradeStage.Window) return upgrade.rollBack('HUP');
-    const why = stage === UpgradeStage.Committed
-      ? 'the upgrade is committed, the old workers have ended'
-      : `the sessions are taken back already; end the new master (pid ${upgrade.pid}) first`;
-    this.#log.error({ event: 'reload_refused', masterPid: upgrade.pid }, `HUP: ${why}`);
-  }
-
   /** WINCH. A terminal sends it whenever its window changes. */
   #commit(): void {
     const isMeant = this.#office.isBackground || !native.processHasTerminal();
     const upgrade = this.#upgrade;
     if (!isMeant || upgrade === null) {
-      this.#take('commit');
+      this.#signals.take('commit');
       this.#log.debug({ event: 'signal_ignored', signal: 'WINCH' }, 'WINCH is ignored');
     } else if (upgrade.isDone) {
-      this.#take('commit');
+      this.#signals.take('commit');
       upgrade.commit('WINCH');
     } else {
-      this.#tellOnce('commit_waits', 'WINCH: the upgrade is committed when it is complete');
+      this.#signals.postpone('commit', 'commit_waits',
+        'WINCH: the upgrade is committed when it is complete');
     }
   }
 
@@ -292,7 +277,6 @@ export class Master {
     if (succession.mustEnd) return this.#standDown(succession);
     if (!succession.isOver) return;
     this.#succession = null;
-    this.#told.clear();
     this.#wake();
   }
 
@@ -317,10 +301,11 @@ export class Master {
   #mayStop(): boolean {
     if (this.#succession !== null) return this.#succession.mayStop();
     const upgrade = this.#upgrade;
-    if (upgrade === null || this.#flags.terminate) return true;
+    if (upgrade === null || this.#signals.has('terminate')) return true;
     if (upgrade.isDone || upgrade.stage >= UpgradeStage.Returned) return true;
     if (upgrade.stage >= UpgradeStage.Recalling) return false; // soon
-    this.#tellOnce('quit_waits', 'QUIT: this master ends when the upgrade is complete');
+    this.#signals.postpone('quit', 'quit_waits',
+      'QUIT: this master ends when the upgrade is complete');
     return false;
   }
 
@@ -329,11 +314,11 @@ export class Master {
     this.#stage = Stage.Quitting;
     this.#log.info({ event: 'quitting' }, 'stopping: the workers finish what is in flight');
     this.#beginStop('SIGQUIT');
-    this.#setTimer(this.#settings.global.workerShutdownTimeoutMs);
+    this.#patience.begin(this.#settings.global.workerShutdownTimeoutMs);
   }
 
   #continueQuitting(): void {
-    if (!this.#takeLate()) return;
+    if (!this.#patience.takeOver()) return;
     if (this.#isLeaving) this.#standAside('SIGKILL');
     else this.#terminate('worker_shutdown_timeout');
   }
@@ -343,17 +328,17 @@ export class Master {
     this.#stage = Stage.Terminating;
     this.#log.info({ event: 'terminating', why }, `stopping now: ${why}`);
     this.#beginStop('SIGTERM');
-    this.#setTimer(KILL_AFTER_MS);
+    this.#patience.begin(KILL_AFTER_MS);
   }
 
   #continueTermination(): void {
-    if (!this.#takeLate()) return;
+    if (!this.#patience.takeOver()) return;
     for (const crew of this.#crews()) crew.end('SIGKILL');
     this.#upgrade?.stop('SIGKILL');
   }
 
   #beginStop(signal: 'SIGQUIT' | 'SIGTERM'): void {
-    notify({ kind: 'stopping' });
+    if (this.#office.isHeld) notify({ kind: 'stopping' }); // else another master goes on
     // Clients are refused from now on, not left waiting; but only if nobody else serves them.
     if (this.#office.isHeld) this.house.listeners.close();
     this.#reloading?.stop();
@@ -376,7 +361,7 @@ export class Master {
     this.#stage = Stage.Quitting;
     this.#isLeaving = true;
     for (const crew of this.#crews()) crew.end(signal);
-    this.#setTimer(STAND_DOWN_PATIENCE_MS);
+    this.#patience.begin(STAND_DOWN_PATIENCE_MS);
     this.#wake();
   }
 
@@ -388,14 +373,15 @@ export class Master {
 
   #end(): void {
     this.#stage = Stage.Ended;
-    this.#setTimer(null);
+    this.#patience.begin(null);
     this.#succession?.close();
     this.#office.ejection.close();
-    const { house } = this;
+    const { isHeld, house } = this.#office;
     // Of an upgrade that ended with everything else: the file may hold the new master's pid.
-    if (this.#office.isHeld && this.#upgrade !== null) house.pidFile?.comeBack();
-    void (this.#office.isHeld ? house.close() : house.leave()).then(() => {
-      this.#log.info({ event: 'stopped' }, 'Baton has stopped');
+    if (isHeld && this.#upgrade !== null) house.pidFile?.comeBack();
+    void (isHeld ? house.close() : house.leave()).then(() => {
+      this.#log.info({ event: 'stopped' },
+        isHeld ? 'Baton has stopped' : 'this master has ended, another goes on');
       this.#office.parent?.ended(this.#exitCode);
       this.#onEnded(this.#exitCode);
     });
@@ -410,36 +396,5 @@ export class Master {
       this.#office.parent?.ended(ExitCode.Failed);
       process.exit(ExitCode.Failed);
     });
-  }
-
-  // --- tools ---
-
-  #tellOnce(event: string, line: string): void {
-    if (this.#told.has(event)) return;
-    this.#told.add(event);
-    this.#log.warn({ event }, line);
-  }
-
-  /** The value of a flag, which is then down. */
-  #take(flag: keyof SignalFlags): boolean {
-    const isSet = this.#flags[flag];
-    this.#flags[flag] = false;
-    return isSet;
-  }
-
-  #takeLate(): boolean {
-    const isLate = this.#isLate;
-    this.#isLate = false;
-    return isLate;
-  }
-
-  /** Only one thing is waited for at a time; null: for nothing. */
-  #setTimer(delayMs: number | null): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#isLate = false;
-    this.#timer = delayMs === null ? null : setTimeout(() => {
-      this.#isLate = true;
-      this.#wake();
-    }, delayMs);
   }
 }

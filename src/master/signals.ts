@@ -2,6 +2,8 @@
  * Signals only set flags; the master's loop reads them, in the order in which nginx does. A flag
  * stays set until the loop has acted on it.
  */
+import type { Logger } from '../base/log.js';
+
 export interface SignalFlags {
   terminate: boolean; // TERM, INT: stop now
   quit: boolean; // QUIT: finish what is in flight, then stop
@@ -15,6 +17,38 @@ const FLAG_OF: Readonly<Partial<Record<NodeJS.Signals, keyof SignalFlags>>> = {
   SIGTERM: 'terminate', SIGINT: 'terminate', SIGQUIT: 'quit', SIGHUP: 'reload', SIGUSR1: 'reopen',
   SIGUSR2: 'upgrade', SIGWINCH: 'commit',
 };
+
+/** Signals that have come, for the loop: each stays until it is taken. */
+export class Pending {
+  readonly #postponed = new Set<keyof SignalFlags>();
+
+  constructor(private readonly flags: SignalFlags, private readonly log: Logger) {}
+
+  has(flag: keyof SignalFlags): boolean {
+    return this.flags[flag];
+  }
+
+  /** Whether it has come; it is not there any more. */
+  take(flag: keyof SignalFlags): boolean {
+    const isSet = this.flags[flag];
+    this.flags[flag] = false;
+    this.#postponed.delete(flag);
+    return isSet;
+  }
+
+  /** It can only be obeyed later; said once. */
+  postpone(flag: keyof SignalFlags, event: string, line: string): void {
+    if (this.#postponed.has(flag)) return;
+    this.#postponed.add(flag);
+    this.log.warn({ event }, line);
+  }
+
+  /** What it waited for will not come. Leaves one alone that was not postponed. */
+  drop(flag: keyof SignalFlags, event: string, line: string): void {
+    if (!this.#postponed.has(flag) || !this.take(flag)) return;
+    this.log.error({ event }, line);
+  }
+}
 
 export class Signals {
   readonly flags: SignalFlags = {

@@ -12,6 +12,7 @@ export function prepareSuccession(
   office: Office, settings: Settings, handover: Handover,
 ): Succession {
   const { instance, listeners } = office.house;
+  sayColumns(office);
   const running = instance.roster.settings;
   if (!instance.isHalfFree()) {
     throw new OperatorError('half-used', ['the workers of an earlier configuration still run']);
@@ -20,4 +21,13 @@ export function prepareSuccession(
   const roster = instance.nextRoster(kept);
   const change = listeners.change(roster, workerCount(kept));
   return new Succession(office, handover, instance.write(roster), change);
+}
+
+/** What this version has changed in shared memory, and whether that can be undone. */
+function sayColumns({ house, log }: Office): void {
+  const { verdict } = house.instance.segment;
+  if (verdict === null || verdict.change === 'same') return;
+  const { columns, noWayBack } = verdict;
+  log.info({ event: 'columns_changed' }, `shared memory: ${columns.join(', ') || verdict.change}`);
+  if (noWayBack !== '') log.warn({ event: 'no_roll_back' }, `no roll back: ${noWayBack}`);
 }

@@ -20,6 +20,7 @@ import type { Generation } from './generation.js';
 import type { Handover } from './handover.js';
 import type { ListenerChange } from './listeners.js';
 import type { Office } from './office.js';
+import { Patience } from './patience.js';
 import { Undertaker } from './undertaker.js';
 import { CANARY_LANE } from './upgrade.js';
 
@@ -38,11 +39,10 @@ const RETURN_PATIENCE_MS = 20_000;
 export class Succession {
   readonly #channel: Channel<ToPredecessor, ToSuccessor>;
   readonly #undertaker: Undertaker;
+  readonly #patience: Patience;
   #stage = SuccessionStage.Warming;
   #crew: Crew;
   #watch: CanaryWatch | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #isLate = false;
   #isAlone = false; // the old master is dead
   #mustEnd = false;
   #isStopping = false;
@@ -56,6 +56,7 @@ export class Succession {
     private readonly change: ListenerChange,
   ) {
     this.#undertaker = new Undertaker(office.house.instance);
+    this.#patience = new Patience(office.changed);
     this.#channel = Channel.over(handover.channelFd,
       (message) => this.#hear(message), () => this.#goOnAlone());
     const theirs = office.house.instance.current;
@@ -64,6 +65,8 @@ export class Succession {
     office.house.pidFile?.write(process.pid);
     this.#channel.say({
       is: 'checked', version: VERSION, generation: generation.roster.generation,
+      canaryMs: generation.roster.settings.global.upgradeCanaryMs,
+      noWayBack: this.#noWayBack,
     });
     this.#enter(SuccessionStage.Warming, START_PATIENCE_MS);
     this.#crew.start();
@@ -80,6 +83,11 @@ export class Succession {
   /** Its workers are all that this master needs: nobody will take the lanes back. */
   get isOver(): boolean {
     return this.#stage === SuccessionStage.Over;
+  }
+
+  /** Why the old version could not go on with a lane that this one has had; '' when it could. */
+  get #noWayBack(): string {
+    return this.office.house.instance.segment.verdict?.noWayBack ?? '';
   }
 
   /** This master has nothing to do (any more) and is to end: it failed, or gave everything back. */
@@ -126,7 +134,7 @@ export class Succession {
 
   /** The master ends: what it opened and nobody else has goes, unless it is in charge. */
   close(): void {
-    this.#setTimer(null);
+    this.#patience.begin(null);
     this.#watch?.stop();
     if (!this.office.isHeld) this.change.undo();
     this.#channel.close();
@@ -138,7 +146,7 @@ export class Succession {
     if (this.#crew.isReady) {
       this.#enter(SuccessionStage.Ready, null);
       this.#channel.say({ is: 'ready' });
-    } else if (this.#isLate || this.#crew.failedStarts >= FAILED_STARTS_MAX) {
+    } else if (this.#patience.isOver || this.#crew.failedStarts >= FAILED_STARTS_MAX) {
       this.#fail('its workers do not start');
     }
   }
@@ -157,7 +165,7 @@ export class Succession {
     if (verdict === null) return;
     this.#watch.stop();
     this.#watch = null;
-    if (!verdict.isWell) return this.#fail(verdict.why);
+    if (!verdict.isWell && this.#noWayBack === '') return this.#fail(verdict.why);
     this.#enter(SuccessionStage.Ready, null);
     this.#channel.say({ is: 'canary', summary: verdict.why });
   }
@@ -290,16 +298,7 @@ export class Succession {
 
   #enter(stage: SuccessionStage, patienceMs: number | null): void {
     this.#stage = stage;
-    this.#setTimer(patienceMs);
+    this.#patience.begin(patienceMs);
     this.office.changed();
-  }
-
-  #setTimer(patienceMs: number | null): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#isLate = false;
-    this.#timer = patienceMs === null ? null : setTimeout(() => {
-      this.#isLate = true;
-      this.office.changed();
-    }, patienceMs);
   }
 }

@@ -13,6 +13,7 @@
  * Sessions stay whichever way it goes: a lane is always with the one crew or with the other.
  */
 import type { Crew } from './crew.js';
+import { Patience } from './patience.js';
 
 export const enum TakeoverStage { Warming, Taking, Parting, Returning, Undoing, Done, Failed }
 
@@ -39,12 +40,12 @@ const FAILED_TAKES_MAX = 5;
 
 export class Takeover<C extends TakingCrew = Crew> {
   #stage = TakeoverStage.Warming;
-  #timer: NodeJS.Timeout | null = null;
-  #isLate = false;
+  readonly #patience: Patience;
 
   constructor(
     readonly old: C, readonly next: C, private readonly steps: TakeoverSteps,
   ) {
+    this.#patience = new Patience(steps.changed);
     this.#enter(TakeoverStage.Warming, WARM_PATIENCE_MS);
   }
 
@@ -62,7 +63,7 @@ export class Takeover<C extends TakingCrew = Crew> {
         if (this.old.isServing) this.#undo();
         return;
       case TakeoverStage.Undoing:
-        if (this.#isLate) this.next.end('SIGKILL');
+        if (this.#patience.isOver) this.next.end('SIGKILL');
         if (this.next.hasEnded) this.#enter(TakeoverStage.Failed, null);
         return;
       default:
@@ -90,7 +91,7 @@ export class Takeover<C extends TakingCrew = Crew> {
       this.old.standBy();
       this.#enter(TakeoverStage.Taking, TAKE_PATIENCE_MS);
       this.next.serve(this.next.lanes, true);
-    } else if (this.#isLate || this.next.failedStarts >= FAILED_STARTS_MAX) {
+    } else if (this.#patience.isOver || this.next.failedStarts >= FAILED_STARTS_MAX) {
       this.fail('its workers do not start');
     }
   }
@@ -100,13 +101,13 @@ export class Takeover<C extends TakingCrew = Crew> {
       this.#enter(TakeoverStage.Parting, PART_PATIENCE_MS);
       this.steps.onTaken();
       this.old.dismiss();
-    } else if (this.#isLate || this.next.failedTakes >= FAILED_TAKES_MAX) {
+    } else if (this.#patience.isOver || this.next.failedTakes >= FAILED_TAKES_MAX) {
       this.fail('its workers cannot take the lanes over');
     }
   }
 
   #part(): void {
-    if (this.#isLate) this.old.end('SIGKILL');
+    if (this.#patience.isOver) this.old.end('SIGKILL');
     if (this.old.hasEnded) this.#enter(TakeoverStage.Done, null);
   }
 
@@ -117,13 +118,8 @@ export class Takeover<C extends TakingCrew = Crew> {
   }
 
   #enter(stage: TakeoverStage, patienceMs: number | null): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#stage = stage;
-    this.#isLate = false;
+    this.#patience.begin(patienceMs);
     this.steps.changed();
-    this.#timer = patienceMs === null ? null : setTimeout(() => {
-      this.#isLate = true;
-      this.steps.changed();
-    }, patienceMs);
   }
 }

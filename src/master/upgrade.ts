@@ -23,6 +23,7 @@ import { VERSION } from '../base/version.js';
 import { Channel, type ToPredecessor, type ToSuccessor } from './channel.js';
 import type { Crew } from './crew.js';
 import type { Office } from './office.js';
+import { Patience } from './patience.js';
 import { startSuccessor } from './successor-start.js';
 import { Undertaker } from './undertaker.js';
 
@@ -43,22 +44,25 @@ export class Upgrade {
   readonly #child: ChildProcess;
   readonly #channel: Channel<ToSuccessor, ToPredecessor>;
   readonly #undertaker: Undertaker;
+  readonly #patience: Patience;
   #stage = UpgradeStage.Preparing;
-  #timer: NodeJS.Timeout | null = null;
-  #isLate = false;
   #burial: NodeJS.Timeout | null = null;
   #version = ''; // of the new program
   #generation = 0; // of its configuration
+  #canaryMs = 0; // for which it watches its first lane
+  #noWayBack = ''; // why a lane that it had cannot be taken back
   #said = new Set<ToPredecessor['is']>();
   #why: string | null = null; // why it cannot be
   #ended: string | null = null; // how the new master ended
-  #isAsked = false; // the roll back was asked for: the new master is left to its operator
+  #isAsked = false; // the roll back was
+  #isLeft = false; // the new master was in charge: its operator ends it
 
   /** Throws what renaming or starting a process throws; then nothing has changed. */
   constructor(private readonly office: Office, private readonly crew: Crew) {
     const { house, log } = office;
     const windowMs = crew.generation.roster.settings.global.upgradeWindowMs;
     this.#undertaker = new Undertaker(house.instance);
+    this.#patience = new Patience(office.changed);
     house.pidFile?.setAside();
     log.info({ event: 'upgrading', version: VERSION, windowMs },
       'starting the program that is on disk now; the sessions stay');
@@ -117,16 +121,31 @@ export class Upgrade {
     }
   }
 
-  /** HUP: the old workers take every lane back that they gave. */
-  rollBack(why: string): void {
-    this.#isAsked = this.#stage === UpgradeStage.Window;
-    this.#fail(why);
+  /** HUP: the old workers take every lane back that they gave; or it is said why not. */
+  rollBack(): void {
+    const hasGiven = this.#stage !== UpgradeStage.Preparing;
+    if (this.#stage === UpgradeStage.Committed) {
+      this.#refuse('the upgrade is committed, the old workers have ended');
+    } else if (this.#stage > UpgradeStage.Committed) {
+      this.#refuse('the sessions are taken back already; end the new master first');
+    } else if (hasGiven && this.#noWayBack !== '') {
+      this.#refuse(`there is no roll back to version ${VERSION}: ${this.#noWayBack}`);
+    } else {
+      this.#isAsked = true;
+      this.#isLeft = this.#stage === UpgradeStage.Window;
+      this.#fail('HUP');
+    }
+  }
+
+  #refuse(why: string): void {
+    this.office.log.error({ event: 'reload_refused', masterPid: this.pid },
+      `HUP: ${why} (the new master has pid ${this.pid})`);
   }
 
   /** Nobody will take the lanes back: the old workers end. The new master must be in charge. */
   commit(why: string): void {
     if (this.#stage !== UpgradeStage.Window) return;
-    this.#stage = UpgradeStage.Committed;
+    this.#stage = UpgradeStage.Committed; // the window's time goes on
     this.#channel.say({ do: 'commit' });
     this.crew.dismiss();
     this.office.log.info({ event: 'committed', masterPid: this.pid, version: this.#version, why },
@@ -136,19 +155,19 @@ export class Upgrade {
 
   /** Whether the time is over for which a committed upgrade keeps this master. */
   get isWindowOver(): boolean {
-    return this.#stage === UpgradeStage.Committed && this.#isLate;
+    return this.#stage === UpgradeStage.Committed && this.#patience.isOver;
   }
 
   /** Baton as a whole stops. */
   stop(signal: NodeJS.Signals): void {
-    this.#setTimer(null);
+    this.#patience.begin(null);
     this.#channel.say({ do: 'stop' });
     if (this.#ended === null) this.#child.kill(signal);
   }
 
   /** This master ends, the new one goes on. */
   leave(): void {
-    this.#setTimer(null);
+    this.#patience.begin(null);
     this.#channel.close();
     this.#child.unref();
   }
@@ -157,19 +176,19 @@ export class Upgrade {
 
   #prepare(): void {
     if (this.#why !== null || this.#ended !== null) return this.#fail(null);
-    if (this.#isLate) return this.#fail('the new master does not get ready');
+    if (this.#patience.isOver) return this.#fail('the new master does not get ready');
     if (!this.#said.has('ready')) return;
     this.office.log.info({ event: 'upgrade_canary', masterPid: this.pid, lane: CANARY_LANE },
       `version ${this.#version} takes lane ${CANARY_LANE} and is watched there`);
     this.#watchBoth();
     this.crew.standBy([CANARY_LANE]);
     this.#channel.say({ do: 'take', what: 'canary' });
-    // How long it is watched is the new master's own setting.
-    this.#enter(UpgradeStage.Canary, null);
+    this.#enter(UpgradeStage.Canary, this.#canaryMs + TAKE_PATIENCE_MS);
   }
 
   #watchCanary(): void {
     if (this.#why !== null || this.#ended !== null) return this.#fail(null);
+    if (this.#patience.isOver) return this.#fail('the new master says nothing of its first lane');
     if (!this.#said.has('canary')) return;
     this.crew.standBy();
     this.#channel.say({ do: 'take', what: 'all' });
@@ -178,7 +197,7 @@ export class Upgrade {
 
   #giveAll(): void {
     if (this.#why !== null || this.#ended !== null) return this.#fail(null);
-    if (this.#isLate) return this.#fail('the new workers cannot take the lanes over');
+    if (this.#patience.isOver) return this.#fail('the new workers cannot take the lanes over');
     if (!this.#said.has('serving')) return;
     this.office.resign();
     this.#channel.say({ do: 'lead' });
@@ -192,9 +211,8 @@ export class Upgrade {
 
   #waitInWindow(): void {
     if (this.#ended !== null && !this.isSuccessorStopping) return this.#fail(null);
-    if (!this.#isLate) return;
+    if (!this.#patience.isOver) return;
     this.commit("the window's end");
-    this.#isLate = true; // and nothing is left to wait for
     this.office.changed();
   }
 
@@ -218,7 +236,7 @@ export class Upgrade {
   }
 
   #recall(): void {
-    if (this.#isLate) this.#child.kill('SIGKILL');
+    if (this.#patience.isOver) this.#child.kill('SIGKILL');
     const isDead = this.#ended !== null;
     if (!isDead && !this.#said.has('yielded')) return;
     this.#enter(UpgradeStage.Returning, null);
@@ -232,13 +250,13 @@ export class Upgrade {
     this.office.log.info({ event: 'rolled_back', masterPid: this.pid, workers: this.crew.pids },
       `version ${VERSION} serves all lanes again`);
     this.#channel.say({ do: 'returned' });
-    if (!this.#isAsked) return this.#endSuccessor();
+    if (!this.#isLeft) return this.#endSuccessor();
     const { upgradeWindowMs } = this.crew.generation.roster.settings.global;
     this.#enter(UpgradeStage.Returned, upgradeWindowMs);
   }
 
   #waitForOperator(): void {
-    if (this.#isLate || this.#ended !== null) this.#endSuccessor();
+    if (this.#patience.isOver || this.#ended !== null) this.#endSuccessor();
   }
 
   #endSuccessor(): void {
@@ -247,7 +265,7 @@ export class Upgrade {
   }
 
   #part(): void {
-    if (this.#isLate) this.#child.kill('SIGKILL');
+    if (this.#patience.isOver) this.#child.kill('SIGKILL');
     if (this.#ended === null || !this.#buryDead()) return;
     const { house, ejection, log } = this.office;
     this.#enter(UpgradeStage.Over, null);
@@ -269,7 +287,7 @@ export class Upgrade {
     this.#said.add(message.is);
     const { log } = this.office;
     if (message.is === 'stopping') this.#answerStop();
-    if (message.is === 'checked') this.#check(message.version, message.generation);
+    if (message.is === 'checked') this.#check(message);
     if (message.is === 'failed') this.#why ??= message.why;
     if (message.is === 'refused') {
       for (const line of message.why) log.error({ event: 'upgrade_mistake' }, line);
@@ -290,9 +308,11 @@ export class Upgrade {
     }));
   }
 
-  #check(version: string, generation: number): void {
+  #check({ version, generation, canaryMs, noWayBack = '' }: ToPredecessor & { is: 'checked' }): void {
     this.#version = version;
     this.#generation = generation;
+    this.#canaryMs = canaryMs;
+    this.#noWayBack = noWayBack;
     this.office.log.info({ event: 'upgrade_checked', masterPid: this.pid, version },
       `version ${version} (pid ${this.pid}) has checked itself and starts its workers`);
   }
@@ -322,16 +342,7 @@ export class Upgrade {
 
   #enter(stage: UpgradeStage, patienceMs: number | null): void {
     this.#stage = stage;
-    this.#setTimer(patienceMs);
+    this.#patience.begin(patienceMs);
     this.office.changed();
-  }
-
-  #setTimer(patienceMs: number | null): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#isLate = false;
-    this.#timer = patienceMs === null ? null : setTimeout(() => {
-      this.#isLate = true;
-      this.office.changed();
-    }, patienceMs);
   }
 }

@@ -12,7 +12,7 @@ import { TableNumber, Worker } from '../tables/columns.gen.js';
 
 const LOOK_EVERY_MS = 250;
 /** How long an heir may take. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 const SIGHUP = 1;
 
 export class Orphan {
@@ -35,13 +35,14 @@ export class Orphan {
     }, LOOK_EVERY_MS);
   }
 
-  /** Whether a worker of a master that lives is there for this lane. */
+  /** Whether a worker of a master that lives is there for this lane, or about to be. */
   #hasHeir(): boolean {
     const { words } = this.segment.shared;
     for (let row = 1; row < WORKERS_MAX; row++) {
       const at = this.segment.wordBase(TableNumber.Worker) + row * Worker.RowWords;
       const state = words[at + Worker.State] as WorkerState;
-      const isWaiting = state === WorkerState.Ready || state === WorkerState.Frozen;
+      const isWaiting = state === WorkerState.Starting || state === WorkerState.Ready
+        || state === WorkerState.Frozen;
       const master = words[at + Worker.MasterPid]!;
       if (!isWaiting || words[at + Worker.Lane] !== this.order.lane) continue;
       if (master !== this.order.masterPid && isAlive(master)) return true;
