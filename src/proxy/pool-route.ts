@@ -31,25 +31,30 @@ export class PoolRoute {
   /** What the fast path takes for queueLimit; below 0 no link looks open to it. */
   gate: number;
   readonly #connections: number;
+  readonly #routeBase: number;
+  readonly #generationWords: number;
 
   constructor(
     readonly id: number,
     readonly settings: PoolSettings,
-    private readonly row: PoolRow,
+    row: PoolRow,
     private readonly links: Int32Array, // see LinkTable
     routeWords: Int32Array,
   ) {
-    this.view = new RouteView(routeWords, row.routeBase);
+    this.view = new RouteView(routeWords, row.routeBase | 0);
     this.hashKind = row.hashKind;
     this.tagOpen = row.tagOpen;
     this.tagClose = row.tagClose;
     this.queueLimit = this.gate = settings.linkQueueLimitBytes;
     this.#connections = settings.serverConnections;
+    this.#routeBase = row.routeBase;
+    this.#generationWords = row.generationWords;
   }
 
   /** Follows the master to generation `number` (superblock.route_generation). */
   follow(number: number): void {
-    this.view.select(this.row.routeBase + (number & 1) * this.row.generationWords);
+    // Small integers stay small integers to V8, wherever the row's columns came from.
+    this.view.select((this.#routeBase + (number & 1) * this.#generationWords) | 0);
   }
 
   /** The link row for a server of this pool, 0 = it has none; `resp3` is 0 or 1. */

@@ -29,7 +29,7 @@ export class LaneView {
   readonly backendCounter: number;
 
   constructor(plan: InstancePlan, views: Views) {
-    const word = (number: TableNumber): number => plan.tableBase[number]! / 4;
+    const word = (number: TableNumber): number => position(plan.tableBase[number]!, 4);
     this.words = views.words;
     this.doubles = views.doubles;
     this.bytes = Buffer.from(views.bytes.buffer, 0, views.bytes.length);
@@ -40,12 +40,12 @@ export class LaneView {
     this.linkRows = plan.capacities.links;
     this.request = word(TableNumber.Request);
     this.descriptor = word(TableNumber.Descriptor);
-    this.operation = plan.region.operation / 4;
-    this.argument = plan.region.argument / 4;
-    this.scratch = plan.region.scratch;
-    this.arena = plan.region.arena;
-    this.poolCounter = word(TableNumber.PoolCounter) / 2;
-    this.backendCounter = word(TableNumber.BackendCounter) / 2;
+    this.operation = position(plan.region.operation, 4);
+    this.argument = position(plan.region.argument, 4);
+    this.scratch = position(plan.region.scratch, 1);
+    this.arena = position(plan.region.arena, 1);
+    this.poolCounter = position(plan.tableBase[TableNumber.PoolCounter]!, 8);
+    this.backendCounter = position(plan.tableBase[TableNumber.BackendCounter]!, 8);
   }
 
   countPool(row: number, column: PoolCounter): void {
@@ -55,4 +55,12 @@ export class LaneView {
   countBackend(row: number, column: BackendCounter): void {
     this.doubles[this.backendCounter + row * BackendCounter.RowDoubles + column]! += 1;
   }
+}
+
+/**
+ * A plan also holds offsets beyond 2^31, so V8 keeps all of them as doubles; what is read on every
+ * request must be a small integer, or each index is converted each time.
+ */
+function position(offset: number, unit: number): number {
+  return (offset / unit) | 0;
 }

@@ -3,7 +3,7 @@
  * that the code that reads lanes can be run before there is one. No call of C++ may be made for it.
  */
 import { DescriptorKind, LinkState } from '../shm/codes.js';
-import { planInstance, type InstancePlan } from '../shm/plan.js';
+import { planInstance, type Capacities, type InstancePlan } from '../shm/plan.js';
 import { Descriptor, LaneHead, Link } from '../tables/columns.gen.js';
 import { LaneView } from '../tables/lane-view.js';
 
@@ -23,25 +23,28 @@ export interface ScratchRequest {
   readonly words: readonly Buffer[];
 }
 
+const SMALL: Capacities = {
+  lanes: 1,
+  pools: 4,
+  backends: 16,
+  sessions: 64,
+  links: 64,
+  requests: 256,
+  commands: 256,
+  routeWords: 64,
+  confBytes: 64,
+  arenaBytes: 1 << 16,
+  poolBytesMax: 1 << 20,
+};
+
 export class ScratchLane {
-  readonly plan: InstancePlan = planInstance({
-    lanes: 1,
-    pools: 4,
-    backends: 16,
-    sessions: 64,
-    links: 64,
-    requests: 256,
-    commands: 256,
-    routeWords: 64,
-    confBytes: 64,
-    arenaBytes: 1 << 16,
-    poolBytesMax: 1 << 20,
-  });
+  readonly plan: InstancePlan;
   readonly view: LaneView;
   #arenaAt = 0;
   #argumentAt = 0;
 
-  constructor() {
+  constructor(capacities = SMALL) {
+    this.plan = planInstance(capacities);
     const buffer = new ArrayBuffer(this.plan.laneBytes);
     this.view = new LaneView(this.plan, {
       words: new Int32Array(buffer),

@@ -21,8 +21,8 @@ import { SessionDesk } from '../proxy/session-desk.js';
 import { distributionOf } from '../routing/distribution.js';
 import { hashKindOf } from '../routing/hash-kinds.js';
 import { routeWordsMax, writeRoute } from '../routing/route-table.js';
-import { LinkState, SessionMode } from '../shm/codes.js';
-import { LaneHead, Link, Session } from '../tables/columns.gen.js';
+import { DescriptorKind, LinkState, SessionMode } from '../shm/codes.js';
+import { Descriptor, LaneHead, Link, Session } from '../tables/columns.gen.js';
 import { ScratchLane } from './scratch-lane.js';
 
 const SERVERS = 3;
@@ -34,6 +34,20 @@ const CONNECTIONS = [1, 2];
 const TURNS = 250;
 const ADOPTIONS = 8;
 const FAR_AWAY_US = 1e15;
+const QUEUE_LIMIT = 1 << 20;
+const TOO_MUCH = QUEUE_LIMIT + 1;
+/** Of the links for RESP3, by server. */
+const STATES = [LinkState.Down, LinkState.Up, LinkState.Connecting];
+/** Events that come between requests, and change nothing here. */
+const EVENTS_MIX = [
+  DescriptorKind.LinkUp,
+  DescriptorKind.LinkReply,
+  DescriptorKind.ServerFailing,
+  DescriptorKind.SessionClosed,
+  DescriptorKind.AcceptFailed,
+  DescriptorKind.ClientRefused,
+  DescriptorKind.ProtocolError,
+];
 
 /** What a turn is made of: mostly what most clients send. `key` and `value` stand for several. */
 const MIX: readonly (readonly [times: number, text: string])[] = [
@@ -56,9 +70,8 @@ const MIX: readonly (readonly [times: number, text: string])[] = [
   [4, 'EVAL script 1 key'],
 ];
 
-/** Returns how many requests were decided. Takes some 50 ms. */
-export function warmUp(): number {
-  const lane = new ScratchLane();
+/** Returns how many requests were decided. Takes about a tenth of a second. */
+export function warmUp(lane = new ScratchLane()): number {
   const roster = rosterOf(POOLS.map(poolOf));
   putRows(lane, roster);
   const links = new LinkSet(lane.view, roster, { onChange: () => {}, onFailing: () => {} });
@@ -76,6 +89,7 @@ export function warmUp(): number {
   const { words, head } = lane.view;
   for (let turn = 0; turn < TURNS; turn++) {
     words[head + LaneHead.Decided] = 0;
+    for (const route of routes) route.follow(turn);
     dispatch.decide();
   }
   return framed * TURNS;
@@ -88,13 +102,16 @@ function frameTurn(lane: ScratchLane): number {
   for (let i = 0; i < rounds.length; i++) {
     const [name, ...rest] = rounds[(i * 89) % rounds.length]!.split(' ');
     const args = rest.map((word, at) => Buffer.from(word === 'key' ? `key:${i}:${at}` : word));
-    lane.frame({
+    const at = lane.frame({
       session: 1 + (i % SESSIONS),
-      pool: i % POOLS.length,
+      pool: (i >> 3) % POOLS.length,
       command: commandIdOf(name!),
       hashes: Int32Array.from(args, (_, at) => Math.imul(i * 31 + at + 1, 0x9e3779b1)),
       words: [Buffer.from(name!), ...args],
     });
+    if (i % 16 !== 0) continue;
+    lane.view.words[at + Descriptor.Kind] = EVENTS_MIX[(i / 16) % EVENTS_MIX.length]!;
+    lane.view.words[at + Descriptor.Row] = 1;
   }
   return rounds.length;
 }
@@ -103,7 +120,7 @@ function commandIdOf(name: string): number {
   return name.startsWith('NOSUCH') ? -1 : commandId(name.toLowerCase());
 }
 
-/** Everything there and up, but one server of each pool is lost, and one link is full. */
+/** Everything is there and up for RESP2; for RESP3 a server is lost, one is full, one connects. */
 function putRows(lane: ScratchLane, roster: Roster): void {
   const { words, doubles, link, session } = lane.view;
   let row = 1;
@@ -111,13 +128,11 @@ function putRows(lane: ScratchLane, roster: Roster): void {
     for (const backend of backends) {
       for (const protocol of [2, 3] as const) {
         for (let place = 0; place < settings.serverConnections; place++) {
-          const isLost = protocol === 3 && backend === backends[0];
-          const state = isLost ? LinkState.Down : LinkState.Up;
+          const state = protocol === 2 ? LinkState.Up : STATES[backends.indexOf(backend)]!;
           lane.putLink(row, { pool: id, backend: backend.id, protocol, place, state });
           const at = link + row * Link.RowWords;
-          if (isLost) doubles[at / 2 + Link.RetryUs] = FAR_AWAY_US;
-          if (protocol === 3 && backend === backends[1])
-            words[at + Link.OutBytes] = settings.linkQueueLimitBytes + 1;
+          doubles[at / 2 + Link.RetryUs] = FAR_AWAY_US;
+          if (protocol === 3) words[at + Link.OutBytes] = state === LinkState.Up ? TOO_MUCH : 0;
           row++;
         }
       }
@@ -130,9 +145,10 @@ function putRows(lane: ScratchLane, roster: Roster): void {
 function routeOf({ id, settings }: RosterPool, links: LinkSet): PoolRoute {
   const distribution = distributionOf(settings.distribution)!;
   const generationWords = routeWordsMax(SERVERS, distribution);
-  const words = new Int32Array(generationWords);
+  const words = new Int32Array(2 * generationWords);
   const servers = settings.servers.map(({ name, weight }, index) => ({ name, weight, index }));
-  writeRoute(words, 0, distribution, servers, servers.map(() => true));
+  for (const base of [0, generationWords])
+    writeRoute(words, base, distribution, servers, servers.map(() => true));
   const hashKind = hashKindOf(settings.hash)!;
   const row = { hashKind, tagOpen: -1, tagClose: -1, routeBase: 0, generationWords };
   return new PoolRoute(id, settings, row, links.rowsOf(id), words);
@@ -185,7 +201,7 @@ function poolOf(distribution: DistributionName, at: number): PoolSettings {
     reconnectMaxMs: 1000,
     preconnect: false,
     serverConnections: CONNECTIONS[at]!,
-    linkQueueLimitBytes: 1 << 20,
+    linkQueueLimitBytes: QUEUE_LIMIT,
     autoEjectHosts: false,
     serverFailureLimit: 3,
     serverRetryTimeoutMs: 1000,
