@@ -14,7 +14,7 @@ import {
   unlinkSync, writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, extname, join, relative } from 'node:path';
+import { basename, dirname, extname, join, relative } from 'node:path';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { systemReason } from '../base/errors.js';
@@ -22,14 +22,14 @@ import { addonPath, native } from '../native/binding.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const PROGRAM = 'dist/src/worker/main.js';
-const ADDON = 'build/Release/baton.node';
+const ADDON = join('build/Release', basename(addonPath));
 const NAME = /^baton-build-(\d+)-/;
 const LOCK = 'lock';
 const STDERR = 2;
 /** In modules as the compiler writes them: what follows "from", "import" or "import(". */
 const IMPORTED = /\b(?:from|import)\s*\(?\s*'([^']+)'/g;
-/** Of packages: what is loaded at run time, by its ending; and folders that never are. */
-const LOADED = new Set(['.js', '.mjs', '.cjs', '.json', '.node']);
+/** Of packages: what is loaded at run time, by its ending (none has an addon); what never is. */
+const LOADED = new Set(['.js', '.mjs', '.cjs', '.json']);
 const NOT_LOADED = new Set(['test', 'tests', 'benchmarks', 'browser', 'docs', 'examples']);
 
 interface Package {
