@@ -1,6 +1,7 @@
 /** What a new master prepares once its house stands: its configuration, beside the running one. */
 import { OperatorError } from '../base/errors.js';
 import type { Settings } from '../config/settings.js';
+import { native } from '../native/binding.js';
 import { workerCount } from './capacities.js';
 import type { Handover } from './handover.js';
 import type { Office } from './office.js';
@@ -20,6 +21,8 @@ export function prepareSuccession(
   const kept = keepWorkers(running, keepRestartOnly(running, settings), office.log);
   const roster = instance.nextRoster(kept);
   const change = listeners.change(roster, workerCount(kept));
+  // Standard error was a pipe to the old master, who ends one day; from now on there is the log.
+  if (handover.isBackground) native.processDetach();
   return new Succession(office, handover, instance.write(roster), change);
 }
 
