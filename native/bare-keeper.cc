@@ -1,0 +1,252 @@
+#include "bare-keeper.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include <cerrno>
+
+#include "raw-call.h"
+
+namespace baton {
+
+namespace {
+
+constexpr long kLookMs = 50;     // how often an orphan looks whether it is still named
+constexpr int kPassTries = 100;  // descriptors that the worker closes while they are being sent
+constexpr long kUnmapTries = 20'000;
+constexpr size_t kRequestHead = offsetof(PassRequest, numbers);
+constexpr size_t kReplyHead = offsetof(PassReply, numbers);
+
+enum Polled { kRequests, kWorker, kBell };
+
+BATON_BARE uint64_t nowUs() {
+  timespec now;
+  rawCall(SYS_clock_gettime, CLOCK_MONOTONIC, rawPointer(&now));
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+BATON_BARE bool isNamed(const Arena& keeper) {
+  return __atomic_load_n(keeper.order.named, __ATOMIC_ACQUIRE) == keeper.order.worker_row;
+}
+
+// Unmaps what can be unmapped. The kernel refuses a range as a whole if one page in it is sealed
+// (the vdso may be): such pages are found by halving, and skipped.
+BATON_BARE void unmapGap(uintptr_t from, uintptr_t to, uintptr_t page) {
+  uintptr_t size = to - from;
+  for (long tries = 0; from < to && tries < kUnmapTries; ++tries) {
+    if (size > to - from) size = to - from;
+    if (rawCall(SYS_munmap, static_cast<long>(from), static_cast<long>(size)) == 0) {
+      from += size;
+      size *= 2;
+    } else if (size > page) {
+      size = size / 2 / page * page;
+    } else {
+      from += page;
+    }
+  }
+}
+
+// From the last range to the end of the address space, which depends on the machine.
+BATON_BARE void unmapTop(uintptr_t from, uintptr_t page) {
+  for (int bits = 56; bits >= 36; --bits) {
+    const uintptr_t end = (uintptr_t{1} << bits) - page;
+    if (end <= from) return;
+    const long failed = rawCall(SYS_munmap, static_cast<long>(from), static_cast<long>(end - from));
+    if (failed == 0) return;
+    if (failed == -EINVAL) continue;  // beyond the end
+    unmapGap(from, end, page);
+    return;
+  }
+}
+
+// Takes no list of mappings: other threads of the worker may have made new ones until the clone.
+BATON_BARE void giveBackMemory(const Arena& keeper) {
+  uintptr_t from = 0;
+  for (int i = 0; i < keeper.ranges; ++i) {
+    unmapGap(from, keeper.range[i].from, keeper.page);
+    from = keeper.range[i].to;
+  }
+  unmapTop(from, keeper.page);
+}
+
+BATON_BARE void showTitle(const Arena& keeper) {
+  rawCall(SYS_prctl, PR_SET_NAME, rawPointer("baton"));
+  for (size_t i = 0; i < keeper.title_bytes; ++i) {
+    const char letter = i < Arena::kTitleBytes ? keeper.title[i] : '\0';
+    static_cast<volatile char*>(keeper.title_at)[i] = letter;
+  }
+}
+
+BATON_BARE void closeNumbers(int from, int to) {
+  if (from > to) return;
+  if (rawCall(SYS_close_range, from, to, 0) == 0) return;
+  for (int fd = from; fd <= to; ++fd) rawCall(SYS_close, fd);
+}
+
+// The worker has died. What is not the lane's goes, the claimants' end of the pair with it: once
+// nobody else holds that either, nobody will ever ask.
+BATON_BARE void mourn(Arena& keeper) {
+  keeper.is_dead = true;
+  keeper.quiet_us = nowUs();
+  const int kept = keeper.order.keeper_fd, end = keeper.order.first_fd;
+  closeNumbers(0, (kept < end ? kept : end) - 1);
+  closeNumbers(kept + 1, end - 1);
+}
+
+BATON_BARE int* rightsOf(Arena& keeper) {
+  return reinterpret_cast<int*>(keeper.rights + CMSG_LEN(0));
+}
+
+// Chooses the requested numbers that are open.
+BATON_BARE void chooseOpen(Arena& keeper) {
+  int32_t count = 0;
+  for (int32_t i = 0; i < keeper.request.count; ++i) {
+    const int number = keeper.request.numbers[i];
+    if (rawCall(SYS_fcntl, number, F_GETFD) < 0) continue;
+    keeper.reply.numbers[count] = number;
+    rightsOf(keeper)[count] = number;
+    ++count;
+  }
+  keeper.reply.count = count;
+}
+
+BATON_BARE long sendReply(Arena& keeper) {
+  const auto count = static_cast<size_t>(keeper.reply.count);
+  keeper.bytes.iov_base = &keeper.reply;
+  keeper.bytes.iov_len = kReplyHead + count * sizeof(int32_t);
+  keeper.message.msg_iov = &keeper.bytes;
+  keeper.message.msg_iovlen = 1;
+  keeper.message.msg_control = count > 0 ? keeper.rights : nullptr;
+  keeper.message.msg_controllen = count > 0 ? CMSG_SPACE(count * sizeof(int)) : 0;
+  auto* head = reinterpret_cast<cmsghdr*>(keeper.rights);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(count * sizeof(int));
+  long sent;
+  do {
+    sent = rawCall(SYS_sendmsg, keeper.order.keeper_fd, rawPointer(&keeper.message),
+                   MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent == -EINTR);
+  return sent;
+}
+
+BATON_BARE void sendError(Arena& keeper, int error) {
+  keeper.reply.error = error;
+  keeper.reply.count = 0;
+  sendReply(keeper);
+}
+
+// A reply for which there is no room is dropped: who asked reads everything, and asks again.
+BATON_BARE void pass(Arena& keeper) {
+  keeper.reply.error = 0;
+  for (int tries = 0; tries < kPassTries; ++tries) {
+    chooseOpen(keeper);
+    const long sent = sendReply(keeper);
+    if (sent >= 0 || sent == -EAGAIN || sent == -EPIPE || sent == -ECONNRESET) return;
+    if (sent == -EBADF) continue;  // the worker, alive, has closed one since
+    sendError(keeper, static_cast<int>(-sent));
+    return;
+  }
+  sendError(keeper, EAGAIN);
+}
+
+// Reads a request and answers it. Several keepers may have been woken by it: `named` is looked at
+// again on both sides of the reading, so that none answers from a table that is no longer the
+// lane's.
+BATON_BARE void serve(Arena& keeper) {
+  if (!isNamed(keeper)) return;
+  keeper.bytes.iov_base = &keeper.request;
+  keeper.bytes.iov_len = sizeof keeper.request;
+  keeper.message.msg_iov = &keeper.bytes;
+  keeper.message.msg_iovlen = 1;
+  keeper.message.msg_control = nullptr;
+  keeper.message.msg_controllen = 0;
+  const long got = rawCall(SYS_recvmsg, keeper.order.keeper_fd, rawPointer(&keeper.message),
+                           MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got == 0) keeper.is_alone = true;
+  if (got < static_cast<long>(kRequestHead)) return;
+  const int32_t count = keeper.request.count;
+  keeper.quiet_us = nowUs();
+  if (keeper.quiet_us >= keeper.request.until_us) return;  // of a claimant that gave up or died
+  keeper.reply.format = kPassFormat;
+  keeper.reply.token = keeper.request.token;
+  const bool is_sound = keeper.request.format == kPassFormat && count > 0 && count <= kPassMax &&
+                        got == static_cast<long>(kRequestHead) + count * 4L;
+  if (!is_sound) {
+    sendError(keeper, EPROTO);
+  } else if (!isNamed(keeper)) {
+    sendError(keeper, EAGAIN);
+  } else {
+    pass(keeper);
+  }
+}
+
+BATON_BARE void await(Arena& keeper) {
+  const bool is_served = isNamed(keeper) && !keeper.is_alone;
+  pollfd* polled = keeper.polled;
+  polled[kRequests].fd = is_served ? keeper.order.keeper_fd : -1;
+  polled[kWorker].fd = keeper.is_dead ? -1 : keeper.pidfd;
+  polled[kBell].fd = keeper.is_dead ? -1 : keeper.order.bell_fd;
+  for (int i = 0; i < 3; ++i) {
+    polled[i].events = POLLIN;
+    polled[i].revents = 0;
+  }
+  timespec look;
+  look.tv_sec = 0;
+  look.tv_nsec = kLookMs * 1'000'000;
+  const bool has_to_look = keeper.is_dead || keeper.pidfd < 0 || keeper.order.bell_fd < 0;
+  rawCall(SYS_ppoll, rawPointer(polled), 3, rawPointer(has_to_look ? &look : nullptr));
+}
+
+// The pidfd only wakes: the worker could have closed its number, and what follows from a death must
+// never be done to a worker that lives.
+BATON_BARE void lookAtWorker(Arena& keeper) {
+  if (keeper.is_dead) return;
+  if ((keeper.polled[kWorker].revents & POLLNVAL) != 0) keeper.pidfd = -1;
+  if (rawCall(SYS_getppid) != keeper.order.worker_pid) mourn(keeper);
+}
+
+BATON_BARE void silenceBell(Arena& keeper) {
+  if (keeper.is_dead || keeper.polled[kBell].revents == 0) return;
+  uint64_t rung;
+  const long got = rawCall(SYS_read, keeper.order.bell_fd, rawPointer(&rung), sizeof rung);
+  if (got < 0 && got != -EAGAIN && got != -EINTR) keeper.order.bell_fd = -1;
+}
+
+BATON_BARE bool isNeeded(const Arena& keeper) {
+  if (!keeper.is_dead) return true;
+  if (keeper.is_alone || !isNamed(keeper)) return false;
+  const auto patience_us = static_cast<uint64_t>(keeper.order.orphan_ms) * 1000;
+  return nowUs() - keeper.quiet_us < patience_us;
+}
+
+}  // namespace
+
+BATON_BARE int keep(void* arena) {
+  Arena& keeper = *static_cast<Arena*>(arena);
+  giveBackMemory(keeper);
+  showTitle(keeper);
+  while (isNeeded(keeper)) {
+    await(keeper);
+    lookAtWorker(keeper);
+    silenceBell(keeper);
+    const short requests = keeper.polled[kRequests].revents;
+    if ((requests & POLLIN) != 0) {
+      serve(keeper);
+    } else if (requests != 0) {
+      keeper.is_alone = true;
+    }
+  }
+  rawCall(SYS_exit_group, 0);
+  return 0;
+}
+
+BATON_BARE int closeOne(void* fd) {
+  rawCall(SYS_close, static_cast<long>(reinterpret_cast<intptr_t>(fd)));
+  rawCall(SYS_exit_group, 0);
+  return 0;
+}
+
+}  // namespace baton
