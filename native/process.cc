@@ -12,14 +12,13 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include <cctype>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "process-tree.h"
+#include "title-area.h"
 
 extern char** environ;
 
@@ -41,44 +40,6 @@ Napi::Value throwSystemError(Napi::Env env, int code, const char* syscall,
 namespace {
 
 // --- the title ---
-
-/**
- * ps shows the bytes in which the kernel placed argv, and behind them environ:
- *
- *   start                     arguments end             end
- *   | node\0bin/baton\0-c\0… |  PATH=…\0HOME=…\0…      |
- *
- * A title longer than argv may run on into environ (the kernel follows it there when the last byte
- * of argv is not zero), once the environment has been moved away. Node's own process.title stops
- * at the end of argv.
- */
-struct TitleArea {
-  char* start = nullptr;
-  size_t argumentBytes = 0;
-  size_t bytes = 0;
-};
-
-/** Fields 48 to 51 of /proc/self/stat. The second may hold blanks, so counting begins at ')'. */
-TitleArea findTitleArea() {
-  char text[2048];
-  FILE* stat = fopen("/proc/self/stat", "re");
-  if (stat == nullptr) return {};
-  size_t got = fread(text, 1, sizeof text - 1, stat);
-  fclose(stat);
-  text[got] = 0;
-  const char* at = strrchr(text, ')');
-  for (int field = 2; at != nullptr && field < 48; field++) at = strchr(at + 1, ' ');
-  unsigned long argStart, argEnd, envStart, envEnd;
-  if (at == nullptr) return {};
-  if (sscanf(at, "%lu %lu %lu %lu", &argStart, &argEnd, &envStart, &envEnd) != 4) return {};
-  if (argStart == 0 || argEnd <= argStart) return {};
-  bool isContiguous = envStart == argEnd && envEnd > envStart;
-  TitleArea area;
-  area.start = reinterpret_cast<char*>(argStart);
-  area.argumentBytes = argEnd - argStart;
-  area.bytes = (isContiguous ? envEnd : argEnd) - argStart;
-  return area;
-}
 
 /** Copies out what getenv() finds in the area. The copies live as long as the process. */
 void moveEnvironment(const TitleArea& area) {
