@@ -120,6 +120,7 @@ inline void nobody(Dice&) {
                   const rlimit few = {6000, 6000};
                   CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0, "setrlimit: %s", strerror(errno));
                   CHECK(setgid(65534) == 0 && setuid(65534) == 0, "setuid: %s", strerror(errno));
+                  stage::dieWithParent();  // forgotten with the rights
                 }});
   lane.name(worker);
   std::vector<int32_t> numbers(253);

@@ -2,6 +2,7 @@
 // far ends of their sockets, which see whether one was closed.
 #pragma once
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <ctime>
 #include <fstream>
@@ -50,10 +52,12 @@ inline void spin(int32_t us) {
   for (const uint64_t until = nowUs() + static_cast<uint64_t>(us); nowUs() < until;) sched_yield();
 }
 
-// A process that does not outlive the test, also where a check fails.
+// For processes that must not outlive the test, also where a check fails.
+inline void dieWithParent() { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
 inline pid_t forkBound() {
   const pid_t pid = fork();
-  if (pid == 0) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (pid == 0) dieWithParent();
   return pid;
 }
 
