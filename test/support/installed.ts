@@ -35,13 +35,13 @@ export class Installation {
     return `${this.#releases}.0.0`;
   }
 
-  /** Makes another release out of our own tree, changes files of it, and makes it the current one. */
-  release(changes: { readonly [path: string]: (text: string) => string } = {}): void {
+  /** Makes another release out of a tree, ours, changes files of it, and makes it the current one. */
+  release(changes: { readonly [path: string]: (text: string) => string } = {}, tree = ROOT): void {
     this.#releases += 1;
     const to = join(this.directory, `release-${this.#releases}`);
     for (const path of ['bin', 'dist/src', 'build/Release/baton.node', 'package.json']) {
       mkdirSync(dirname(join(to, path)), { recursive: true });
-      cpSync(join(ROOT, path), join(to, path), { recursive: true });
+      cpSync(join(tree, path), join(to, path), { recursive: true });
     }
     symlinkSync(join(ROOT, 'node_modules'), join(to, 'node_modules'));
     const version = (text: string): string =>

@@ -130,20 +130,38 @@ const FLAGS = [
   '-DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS', '-DBUILDING_NODE_EXTENSION',
 ];
 
+/** What a source says, headers included → the object made of it, for variants of one test file. */
+const objects = new Map<string, string>();
+
 async function compileAddon(tree: string): Promise<void> {
   const native = join(tree, 'native');
   const { include } = createRequire(import.meta.url)('node-addon-api') as { include: string };
   const places = [nodeHeaders(), include.replaceAll('"', ''), native].map((path) => `-I${path}`);
   const sources = readdirSync(native).filter((name) => name.endsWith('.cc'));
+  const made: string[] = [];
   const waiting = [...sources];
   const compile = async (): Promise<void> => {
     for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-      await run(native, 'g++', [...FLAGS, ...places, '-c', name, '-o', `${name}.o`]);
+      const text = [...whole(native, name)].join();
+      const object = objects.get(text) ?? join(native, `${name}.o`);
+      made.push(object);
+      if (existsSync(object)) continue;
+      await run(native, 'g++', [...FLAGS, ...places, '-c', name, '-o', object]);
+      objects.set(text, object);
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, compile));
-  const objects = sources.map((name) => `${name}.o`);
-  await run(native, 'g++', ['-shared', '-pthread', ...objects, '-o', join(tree, ADDON)]);
+  await run(native, 'g++', ['-shared', '-pthread', ...made, '-o', join(tree, ADDON)]);
+}
+
+/** Texts of a file and of all of ours that it includes. */
+function whole(native: string, name: string, texts = new Map<string, string>()): Iterable<string> {
+  const text = readFileSync(join(native, name), 'utf8');
+  texts.set(name, text);
+  for (const [, header] of text.matchAll(/^#include "(.+)"$/gm)) {
+    if (!texts.has(header!) && existsSync(join(native, header!))) whole(native, header!, texts);
+  }
+  return texts.values();
 }
 
 function nodeHeaders(): string {
