@@ -4,14 +4,15 @@
  * different versions: fields are added, never changed.
  */
 import { writeSync } from 'node:fs';
-import type { AdminHandover } from '../admin/server.js';
+import type { Admin, AdminHandover } from '../admin/server.js';
 import { OperatorError } from '../base/errors.js';
 import { VERSION } from '../base/version.js';
 import { native } from '../native/binding.js';
 import { FdList } from './fd-list.js';
-import type { House } from './house.js';
-import type { LaneGear } from './lane-gear.js';
-import type { ListenerHandover } from './listeners.js';
+import type { Instance } from './instance.js';
+import type { LaneGear, LaneGears } from './lane-gear.js';
+import type { ListenerHandover, Listeners } from './listeners.js';
+import type { PidFile } from './pid-file.js';
 
 const VARIABLE = 'BATON_UPGRADE';
 const FORMAT = 1;
@@ -21,6 +22,7 @@ export interface Handover {
   readonly version: string; // of the program that hands over
   readonly masterPid: number;
   readonly isBackground: boolean;
+  readonly niceness: number; // of what serves; the new process starts with less priority
   readonly channelFd: number; // to the old master: src/master/channel.ts
   readonly shm: { readonly fd: number; readonly bytes: number; readonly name: string | null };
   readonly pidFile: { readonly path: string; readonly lockFd: number } | null;
@@ -29,14 +31,26 @@ export interface Handover {
   readonly admin: readonly AdminHandover[];
 }
 
+/** What a master holds that the next one goes on with. */
+interface Belongings {
+  readonly instance: Instance;
+  readonly pidFile: PidFile | null;
+  readonly gears: LaneGears;
+  readonly listeners: Listeners;
+  readonly admin: Admin;
+}
+
 /** For the child that gets `fds`: the environment variable that says what they are. */
-export function pack(house: House, isBackground: boolean, fds: FdList): NodeJS.ProcessEnv {
-  const { instance, pidFile, gears, listeners, admin } = house;
+export function pack(
+  belongings: Belongings, isBackground: boolean, niceness: number, fds: FdList,
+): NodeJS.ProcessEnv {
+  const { instance, pidFile, gears, listeners, admin } = belongings;
   const handover: Handover = {
     format: FORMAT,
     version: VERSION,
     masterPid: process.pid,
     isBackground,
+    niceness,
     channelFd: fds.addPipe(),
     shm: { fd: fds.add(instance.shmFd), bytes: instance.bytes, name: instance.name },
     pidFile: pidFile === null ? null

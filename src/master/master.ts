@@ -24,6 +24,7 @@ import { notify } from './notify.js';
 import { Office } from './office.js';
 import { ParentLine } from './parent-line.js';
 import { Patience } from './patience.js';
+import { Priority } from './priority.js';
 import type { Loaded } from './reload.js';
 import { Reloading } from './reloading.js';
 import { Pending, Signals } from './signals.js';
@@ -81,7 +82,8 @@ export class Master {
     this.ended = new Promise((resolve) => { this.#onEnded = resolve; });
     this.#signals = new Pending(signals.flags, this.#log);
     const isBackground = handover?.isBackground ?? options.isBackground;
-    this.#office = new Office(house, parent, isBackground, () => this.#wake());
+    const priority = new Priority(handover?.niceness);
+    this.#office = new Office(house, parent, priority, isBackground, () => this.#wake());
     this.#dieCleanly();
     this.#log.info({ event: 'starting', version: VERSION, conf: settings.file },
       `Baton ${VERSION} starts with ${settings.file}`);
@@ -178,7 +180,7 @@ export class Master {
     this.#terminate('a failed start');
   }
 
-  // --- reload ---
+  // --- reload, reopen ---
 
   #reload(): void {
     if (this.#stage !== Stage.Running || this.#reloading !== null) return;
@@ -200,6 +202,11 @@ export class Master {
     if (!reloading.isOver) return;
     this.#reloading = null;
     this.#wake();
+  }
+
+  #reopen(): void {
+    this.house.reopenLog(this.#settings);
+    for (const crew of this.#crews()) crew.reopenLogs();
   }
 
   // --- upgrade, as the old master ---
@@ -286,13 +293,6 @@ export class Master {
     this.#exitCode = succession.hasFailed ? ExitCode.Failed : ExitCode.Ok;
     this.#log.info({ event: 'standing_down' }, 'the old version goes on, this master ends');
     this.#standAside('SIGTERM');
-  }
-
-  // --- the other signals ---
-
-  #reopen(): void {
-    this.house.reopenLog(this.#settings);
-    for (const crew of this.#crews()) crew.reopenLogs();
   }
 
   // --- the end ---

@@ -16,6 +16,7 @@ import type { Generation } from './generation.js';
 import type { House } from './house.js';
 import { notify } from './notify.js';
 import type { ParentLine } from './parent-line.js';
+import type { Priority } from './priority.js';
 import { spawnWorker } from './spawn.js';
 
 export class Office {
@@ -26,6 +27,7 @@ export class Office {
   constructor(
     readonly house: House,
     readonly parent: ParentLine | null,
+    readonly priority: Priority,
     readonly isBackground: boolean, // the terminal was left: workers must not hold it
     /** Something happened that the master's loop should look at. */
     readonly changed: () => void,
@@ -71,6 +73,7 @@ export class Office {
       rows: this.house.instance,
       log: this.log,
       changed: this.changed,
+      priority: this.priority,
       spawn: (lane, row) => this.#spawn(generation, lane, row),
     }, generation);
   }

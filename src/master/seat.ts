@@ -18,6 +18,7 @@ import type { Logger } from '../base/log.js';
 import { WorkerOrder, WorkerState } from '../shm/codes.js';
 import { BackOff } from './back-off.js';
 import type { Generation } from './generation.js';
+import type { Priority } from './priority.js';
 
 export const enum Goal {
   StandBy, // a warm worker is there, whoever owns the lane
@@ -35,6 +36,7 @@ export interface WorkerRows {
   order(row: number, order: WorkerOrder): void;
   markDead(row: number): void;
   countRestart(lane: number): void;
+  owner(lane: number): { readonly worker: number } | null;
 }
 
 export interface SeatContext {
@@ -42,6 +44,7 @@ export interface SeatContext {
   readonly log: Logger;
   /** Starts a worker process whose row is set up. */
   readonly spawn: (lane: number, row: number) => ChildProcess;
+  readonly priority: Pick<Priority, 'lower' | 'restore'>;
   /** Something happened that the master's loop should look at. */
   readonly changed: () => void;
 }
@@ -58,6 +61,7 @@ export class Seat {
   #row = 0;
   #state = WorkerState.Free;
   #startedAt = 0; // monotonic ms
+  #isLow = false; // its priority, while it gets ready beside one that serves
   #isTaking = false;
   #isDismissed = false; // it has been told to end, in the state that it has now
   #failedTakes = 0;
@@ -152,7 +156,7 @@ export class Seat {
   }
 
   #fill(): void {
-    const { rows, spawn } = this.context;
+    const { rows, spawn, priority } = this.context;
     rows.openLane(this.lane);
     this.#row = rows.takeWorker(this.lane, this.generation);
     this.#state = WorkerState.Starting;
@@ -160,11 +164,18 @@ export class Seat {
     this.#wasReady = false;
     const child = spawn(this.lane, this.#row);
     this.#child = child;
+    this.#isLow = child.pid !== undefined && this.#isLaneServed();
+    if (this.#isLow) priority.lower(child.pid!);
     this.#startedAt = performance.now();
     child.stderr?.on('data', (text: Buffer) => this.#tellOutput(text.toString()));
     // A process that cannot even be started gives an error event instead of an exit.
     child.once('error', (error) => this.#vacate(child, systemReason(error)));
     child.once('exit', (code, signal) => this.#vacate(child, signal ?? `exit code ${code}`));
+  }
+
+  #isLaneServed(): boolean {
+    const owner = this.context.rows.owner(this.lane);
+    return owner !== null && this.context.rows.workerState(owner.worker) === WorkerState.Serving;
   }
 
   #follow(state: WorkerState): void {
@@ -201,6 +212,8 @@ export class Seat {
 
   #take(): void {
     this.#isTaking = true;
+    if (this.#isLow && this.pid !== null) this.context.priority.restore(this.pid);
+    this.#isLow = false;
     this.#order(WorkerOrder.Take);
     this.#setTimer(TAKE_PATIENCE_MS, () => {
       if (this.#isTaking) this.#failTake('it does not answer');

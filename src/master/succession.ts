@@ -28,7 +28,7 @@ export const enum SuccessionStage {
   Warming, Ready, Canary, Taking, Serving, Window, Yielding, Yielded, Failed, Over,
 }
 
-const START_PATIENCE_MS = 45_000;
+const START_PATIENCE_MS = 120_000;
 const FAILED_STARTS_MAX = 3;
 const FAILED_TAKES_MAX = 5;
 /** How long a stop waits for the old master's answer. */
@@ -171,6 +171,7 @@ export class Succession {
   }
 
   #takeAll(): void {
+    this.office.priority.restore(process.pid);
     this.#enter(SuccessionStage.Taking, null);
     this.#crew.serve(this.#crew.lanes, !this.#isAlone);
   }
@@ -292,6 +293,7 @@ export class Succession {
   }
 
   #takeCanary(): void {
+    this.office.priority.restore(process.pid);
     this.#enter(SuccessionStage.Canary, null);
     this.#crew.serve([CANARY_LANE], true);
   }

@@ -17,10 +17,10 @@ export interface SuccessorStart {
 
 /** Throws what starting a process throws. A program that does not exist is an 'error' of the child. */
 export function startSuccessor(office: Office): SuccessorStart {
-  const { house, parent, isBackground } = office;
+  const { house, parent, isBackground, priority } = office;
   const { command, args, cwd, argv0 } = howToExec();
   const fds = new FdList();
-  const handover = pack(house, isBackground, fds);
+  const handover = pack(house, isBackground, priority.usual, fds);
   const parentLine = parent === null ? {} : { [PARENT_LINE_VARIABLE]: String(fds.add(parent.fd)) };
   const child = spawn(command, [...args], {
     cwd,
@@ -30,6 +30,7 @@ export function startSuccessor(office: Office): SuccessorStart {
       isBackground ? 'pipe' : 'inherit'),
     env: { ...process.env, ...handover, ...parentLine },
   });
+  if (child.pid !== undefined) priority.lower(child.pid);
   return { child, stream: child.stdio[CHANNEL]! };
 }
 

@@ -32,7 +32,7 @@ export interface TakeoverSteps {
   changed(): void;
 }
 
-const WARM_PATIENCE_MS = 30_000;
+const WARM_PATIENCE_MS = 120_000; // with a low priority, perhaps on a busy machine
 const TAKE_PATIENCE_MS = 30_000;
 const PART_PATIENCE_MS = 5000;
 const FAILED_STARTS_MAX = 3;

@@ -34,7 +34,7 @@ export const enum UpgradeStage {
 /** The lane that the new program gets first. */
 export const CANARY_LANE = 0;
 
-const START_PATIENCE_MS = 60_000;
+const START_PATIENCE_MS = 180_000; // with a low priority, perhaps on a busy machine
 const TAKE_PATIENCE_MS = 60_000;
 const YIELD_PATIENCE_MS = 8000;
 const PART_PATIENCE_MS = 10_000;

@@ -18,6 +18,7 @@ class FakeRows implements WorkerRows {
   readonly orders: WorkerOrder[] = [];
   readonly dead: number[] = [];
   restarts = 0;
+  serving = 0; // row of the lane's owner
 
   openLane(): void {}
   takeWorker(): number {
@@ -35,6 +36,7 @@ class FakeRows implements WorkerRows {
 
   markDead(row: number): void { this.dead.push(row); }
   countRestart(): void { this.restarts += 1; }
+  owner(): { worker: number } | null { return this.serving === 0 ? null : { worker: this.serving }; }
 }
 
 class FakeChild extends EventEmitter {
@@ -46,13 +48,17 @@ class FakeChild extends EventEmitter {
   kill(signal: string): void { this.signals.push(signal); }
 }
 
-function begin() {
-  const rows = new FakeRows();
+function begin(rows = new FakeRows()) {
   const children: FakeChild[] = [];
+  const priority: string[] = [];
   const log = { info() {}, debug() {}, warn() {}, error() {} };
   let onChanged = (): void => {};
   const seat = new Seat({
     rows, log: log as never, changed: () => onChanged(),
+    priority: {
+      lower: (pid) => priority.push(`lower ${pid}`),
+      restore: (pid) => priority.push(`restore ${pid}`),
+    },
     spawn: () => {
       const child = new FakeChild(1000 + children.length);
       children.push(child);
@@ -68,7 +74,7 @@ function begin() {
     seat.look(true);
   };
   const changed = (): Promise<void> => new Promise((resolve) => { onChanged = resolve; });
-  return { rows, children, seat, say, changed };
+  return { rows, children, seat, say, changed, priority };
 }
 
 t.test('a ready worker waits until it is to serve', async (t) => {
@@ -87,6 +93,18 @@ t.test('a ready worker waits until it is to serve', async (t) => {
   say(1, WorkerState.Serving);
   t.ok(seat.isServing);
   t.notOk(seat.isTaking);
+});
+
+t.test('who gets ready beside one that serves has less priority until then', async (t) => {
+  const rows = new FakeRows();
+  rows.serving = rows.takeWorker();
+  rows.state[rows.serving] = WorkerState.Serving;
+  const { seat, say, priority } = begin(rows);
+  t.same(priority, ['lower 1000']);
+  seat.pursue(Goal.Serve);
+  say(2, WorkerState.Ready);
+  t.same(priority, ['lower 1000', 'restore 1000']);
+  t.same(begin().priority, [], 'a lane without an owner is waited for');
 });
 
 t.test('a frozen one takes the lane back, or ends', async (t) => {
