@@ -1,7 +1,7 @@
 /**
  * Processes that only get ready must not take the cores from those that serve: a starting Node
  * keeps several threads busy for a second, and clients would feel that more than the takeover
- * itself. So they start with a lower priority and get the usual one back when they are to serve.
+ * itself. So they start with a lower priority and get the usual one back when they are ready.
  *
  * Without CAP_SYS_NICE there is no way back, so nothing is lowered then.
  */

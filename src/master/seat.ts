@@ -204,6 +204,9 @@ export class Seat {
     this.#wasReady = true;
     this.#hasStood = true;
     this.#failedStarts = 0;
+    // Before the take, which is to be short.
+    if (this.#isLow && this.pid !== null) this.context.priority.restore(this.pid);
+    this.#isLow = false;
     if (this.#mustReopen) this.reopenLog();
     this.#mustReopen = false;
   }
@@ -212,8 +215,6 @@ export class Seat {
 
   #take(): void {
     this.#isTaking = true;
-    if (this.#isLow && this.pid !== null) this.context.priority.restore(this.pid);
-    this.#isLow = false;
     this.#order(WorkerOrder.Take);
     this.#setTimer(TAKE_PATIENCE_MS, () => {
       if (this.#isTaking) this.#failTake('it does not answer');

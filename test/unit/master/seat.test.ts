@@ -99,11 +99,11 @@ t.test('who gets ready beside one that serves has less priority until then', asy
   const rows = new FakeRows();
   rows.serving = rows.takeWorker();
   rows.state[rows.serving] = WorkerState.Serving;
-  const { seat, say, priority } = begin(rows);
+  const { say, priority } = begin(rows);
   t.same(priority, ['lower 1000']);
-  seat.pursue(Goal.Serve);
   say(2, WorkerState.Ready);
-  t.same(priority, ['lower 1000', 'restore 1000']);
+  say(2, WorkerState.Ready);
+  t.same(priority, ['lower 1000', 'restore 1000'], 'once, and before it is to serve');
   t.same(begin().priority, [], 'a lane without an owner is waited for');
 });
 
