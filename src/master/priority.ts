@@ -27,10 +27,7 @@ export class Priority {
   /** Of a process, of its threads, and of its children (a worker has a keeper). */
   restore(pid: number): void {
     if (!this.#isAllowed) return;
-    for (const thread of threadsOf(pid)) {
-      setQuietly(thread, this.usual);
-      for (const child of childrenOf(pid, thread)) setQuietly(child, this.usual);
-    }
+    for (const process of [...threadsOf(pid), ...childrenOf(pid)]) setQuietly(process, this.usual);
   }
 }
 
@@ -50,9 +47,10 @@ function threadsOf(pid: number): number[] {
   }
 }
 
-function childrenOf(pid: number, thread: number): number[] {
+/** Those that its main thread has started. */
+function childrenOf(pid: number): number[] {
   try {
-    const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').trim();
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     return text === '' ? [] : text.split(' ').map(Number);
   } catch {
     return [];

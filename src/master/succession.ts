@@ -1,7 +1,7 @@
 /**
  * USR2, as the new master sees it: it is told when to take what, until it is in charge.
  *
- *            workers warm       take canary        did well       take all         all lanes
+ *         workers warm, a rest  take canary        did well       take all         all lanes
  *   Warming ─────────────► Ready ──────────► Canary ────────► Ready ───────► Taking ─────────► Serving
  *      │                                                                                         │ lead
  *      │                      (yield, at any time: the old master wants the lanes back)          ▼
@@ -21,11 +21,12 @@ import type { Handover } from './handover.js';
 import type { ListenerChange } from './listeners.js';
 import type { Office } from './office.js';
 import { Patience } from './patience.js';
+import { REST_MS } from './takeover.js';
 import { Undertaker } from './undertaker.js';
 import { CANARY_LANE } from './upgrade.js';
 
 export const enum SuccessionStage {
-  Warming, Ready, Canary, Taking, Serving, Window, Yielding, Yielded, Failed, Over,
+  Warming, Resting, Ready, Canary, Taking, Serving, Window, Yielding, Yielded, Failed, Over,
 }
 
 const START_PATIENCE_MS = 120_000;
@@ -124,6 +125,7 @@ export class Succession {
   continue(): void {
     switch (this.#stage) {
       case SuccessionStage.Warming: return this.#warm();
+      case SuccessionStage.Resting: return this.#rest();
       case SuccessionStage.Ready: return this.#isAlone ? this.#takeAll() : undefined;
       case SuccessionStage.Canary: return this.#watchCanary();
       case SuccessionStage.Taking: return this.#take();
@@ -144,11 +146,16 @@ export class Succession {
 
   #warm(): void {
     if (this.#crew.isReady) {
-      this.#enter(SuccessionStage.Ready, null);
-      this.#channel.say({ is: 'ready' });
+      this.#enter(SuccessionStage.Resting, REST_MS);
     } else if (this.#patience.isOver || this.#crew.failedStarts >= FAILED_STARTS_MAX) {
       this.#fail('its workers do not start');
     }
+  }
+
+  #rest(): void {
+    if (!this.#patience.isOver) return;
+    this.#enter(SuccessionStage.Ready, null);
+    this.#channel.say({ is: 'ready' });
   }
 
   #watchCanary(): void {
@@ -222,7 +229,7 @@ export class Succession {
     // Alone there is nobody to go back to: the crew goes on trying.
     if (this.#isAlone) return;
     this.#hasFailed = true;
-    const hasTaken = this.#stage !== SuccessionStage.Warming;
+    const hasTaken = this.#stage > SuccessionStage.Resting;
     this.#enter(SuccessionStage.Failed, null);
     this.#crew.standBy();
     this.#channel.say({ is: 'failed', why });
@@ -254,7 +261,7 @@ export class Succession {
       'the old master is gone, this one goes on alone');
     if (this.#stage === SuccessionStage.Window) this.#conclude('the old master has ended');
     else if (this.#stage === SuccessionStage.Serving) this.#lead();
-    else if (this.#stage !== SuccessionStage.Warming) this.#startAgain();
+    else if (this.#stage > SuccessionStage.Resting) this.#startAgain();
   }
 
   /** From wherever it stopped: with the workers that are there, or with new ones. */

@@ -2,11 +2,11 @@
  * One crew takes the lanes over from another of the same master: a reload, from its first worker to
  * the end of the last old one.
  *
- *            all are ready        all lanes are taken       the old workers have ended
- *   Warming ───────────────► Taking ──────────────► Parting ──────────────────────────► Done
- *      │ do not start           │ cannot take
- *      │                        ▼                the old crew serves all lanes again
- *      │                    Returning ─────────────────────┐
+ *         all ready        a moment      all lanes taken      the old workers have ended
+ *   Warming ───────► Resting ─────► Taking ────────────► Parting ─────────────────────────► Done
+ *      │ do not start                 │ cannot take
+ *      │                              ▼          the old crew serves all lanes again
+ *      │                          Returning ───────────────┐
  *      └───────────────────────────────────────────────────┴──► Undoing ──the new──► Failed
  *                                                                         ones have ended
  *
@@ -15,7 +15,7 @@
 import type { Crew } from './crew.js';
 import { Patience } from './patience.js';
 
-export const enum TakeoverStage { Warming, Taking, Parting, Returning, Undoing, Done, Failed }
+export const enum TakeoverStage { Warming, Resting, Taking, Parting, Returning, Undoing, Done, Failed }
 
 /** What a takeover needs of the crews. */
 export type TakingCrew = Pick<Crew, 'isReady' | 'isServing' | 'hasEnded' | 'failedStarts'
@@ -33,6 +33,8 @@ export interface TakeoverSteps {
 }
 
 const WARM_PATIENCE_MS = 120_000; // with a low priority, perhaps on a busy machine
+/** Lets what the start has held up drain, so that lanes change hands with short queues. */
+export const REST_MS = 150;
 const TAKE_PATIENCE_MS = 30_000;
 const PART_PATIENCE_MS = 5000;
 const FAILED_STARTS_MAX = 3;
@@ -57,6 +59,7 @@ export class Takeover<C extends TakingCrew = Crew> {
   continue(): void {
     switch (this.#stage) {
       case TakeoverStage.Warming: return this.#warm();
+      case TakeoverStage.Resting: return this.#rest();
       case TakeoverStage.Taking: return this.#take();
       case TakeoverStage.Parting: return this.#part();
       case TakeoverStage.Returning:
@@ -87,13 +90,18 @@ export class Takeover<C extends TakingCrew = Crew> {
 
   #warm(): void {
     if (this.next.isReady) {
-      this.steps.onTaking();
-      this.old.standBy();
-      this.#enter(TakeoverStage.Taking, TAKE_PATIENCE_MS);
-      this.next.serve(this.next.lanes, true);
+      this.#enter(TakeoverStage.Resting, REST_MS);
     } else if (this.#patience.isOver || this.next.failedStarts >= FAILED_STARTS_MAX) {
       this.fail('its workers do not start');
     }
+  }
+
+  #rest(): void {
+    if (!this.#patience.isOver) return;
+    this.steps.onTaking();
+    this.old.standBy();
+    this.#enter(TakeoverStage.Taking, TAKE_PATIENCE_MS);
+    this.next.serve(this.next.lanes, true);
   }
 
   #take(): void {

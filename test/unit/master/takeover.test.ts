@@ -23,13 +23,14 @@ class FakeCrew implements TakingCrew {
 
 function begin() {
   const orders: string[] = [];
+  let onChanged = (): void => {};
   const [old, next] = [new FakeCrew('old', orders), new FakeCrew('new', orders)];
   old.isServing = true;
   const takeover = new Takeover<FakeCrew>(old, next, {
     onTaking: () => orders.push('taking'),
     onTaken: () => orders.push('taken'),
     onFailing: (why) => orders.push(`failing: ${why}`),
-    changed: () => {},
+    changed: () => onChanged(),
   });
   t.teardown(() => takeover.stop());
   /** What was ordered since the last call, once the takeover has looked around. */
@@ -37,14 +38,23 @@ function begin() {
     takeover.continue();
     return orders.splice(0);
   };
-  return { takeover, old, next, look };
+  /** The new ones are warm; a moment later they are to take the lanes. */
+  const warm = async (): Promise<string[]> => {
+    next.isReady = true;
+    const ordered = look();
+    while (takeover.stage === TakeoverStage.Resting) {
+      await new Promise<void>((resolve) => { onChanged = resolve; });
+      ordered.push(...look());
+    }
+    return ordered;
+  };
+  return { takeover, old, next, look, warm };
 }
 
 t.test('all goes well', async (t) => {
-  const { takeover, old, next, look } = begin();
+  const { takeover, old, next, look, warm } = begin();
   t.same(look(), [], 'nothing before all are warm');
-  next.isReady = true;
-  t.same(look(), ['taking', 'old stand by', 'new serve'], 'never two that want a lane');
+  t.same(await warm(), ['taking', 'old stand by', 'new serve'], 'never two that want a lane');
   old.isServing = false;
   t.same(look(), []);
   next.isServing = true;
@@ -66,9 +76,8 @@ t.test('workers that do not start: the old ones never stop', async (t) => {
 });
 
 t.test('a lane that cannot be taken: all go back, then the new ones end', async (t) => {
-  const { takeover, old, next, look } = begin();
-  next.isReady = true;
-  look();
+  const { takeover, old, next, look, warm } = begin();
+  await warm();
   old.isServing = false;
   next.failedTakes = 5;
   t.same(look(), ['failing: its workers cannot take the lanes over', 'new stand by', 'old serve']);
