@@ -76,7 +76,7 @@ if (isRoot) {
     await baton.logged(/"event":"drained"/);
     const workers = baton.workers();
     removeMemory(t, baton.pid);
-    process.kill(baton.pid, 'SIGKILL');
+    baton.killMaster(baton.pid);
     await waitFor('its workers to end', () => !workers.some(isAlive));
     await baton.stop().catch(() => {}); // a killed master cannot clean up
   });

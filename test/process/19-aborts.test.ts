@@ -77,7 +77,7 @@ t.test('the new master dies', async (t) => {
   const { baton, load } = await startUnderLoad(t, servers, { global: { upgrade_canary: '400ms' } });
   const old = baton.pid;
   for (const step of ['exec', 'starting', 'ready', 'canary', 'served'] as const) {
-    kill(await upgradeTo(baton, step));
+    baton.killMaster(await upgradeTo(baton, step));
     await restored(baton, old);
     await isServed(t, load);
     t.pass(`killed at "${step}"`);
@@ -115,7 +115,7 @@ t.test('the old master dies', async (t) => {
     });
     const old = baton.pid;
     const next = await upgradeTo(baton, step);
-    kill(old);
+    baton.killMaster(old);
     await reached(baton, 'the new master to be alone', () => isServedBy(baton, next)
       && isAlone(baton) && baton.pidIn(baton.pidFile) === next
       && baton.pidIn(baton.oldPidFile) === null);

@@ -11,7 +11,7 @@
  * no process of the family left, no shared memory, no file, and nothing held when idle.
  */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -59,6 +59,7 @@ export class Baton {
   #output = '';
   #memory: string[] = [];
   #masters = new Set<number>(); // all that have ever been in the pid file
+  #killed = new Set<number>(); // those that a test has killed
   #exit: { code: number | null; signal: NodeJS.Signals | null } | null = null;
 
   private constructor(
@@ -212,6 +213,14 @@ export class Baton {
       () => this.#output.split('\n').find((line) => pattern.test(line)), patienceMs);
   }
 
+  /** SIGKILL to a master, which cannot remove its copy of the build any more: we do. */
+  killMaster(pid: number): void {
+    process.kill(pid, 'SIGKILL');
+    this.scope.teardown(() => this.#copiesOf(pid).forEach((name) =>
+      rmSync(join(tmpdir(), name), { recursive: true, force: true })));
+    this.#killed.add(pid);
+  }
+
   /** Stops by a signal to the parent and checks that nothing is left. Nothing the second time. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const child = this.#child;
@@ -241,13 +250,18 @@ export class Baton {
   /** What must not be there any more: processes, memory, files. */
   #left(family: readonly number[]): string[] {
     const pids = new Set([...family, ...holdersOf(this.#memory)]);
-    const names = [...this.#masters].map((pid) => `baton-build-${pid}-`);
     return [
       ...[...pids].filter(isAlive).map((pid) => `process ${pid} (${titleOf(pid)})`),
       ...[...this.#memory, ...this.#sockets()].filter(existsSync),
       ...readdirSync(this.directory).filter((name) => name.startsWith('baton.pid')),
-      ...readdirSync(tmpdir()).filter((name) => names.some((begin) => name.startsWith(begin))),
+      ...[...this.#masters].filter((pid) => !this.#killed.has(pid))
+        .flatMap((pid) => this.#copiesOf(pid)),
     ];
+  }
+
+  /** The private copy of the build that a master has made. */
+  #copiesOf(master: number): string[] {
+    return readdirSync(tmpdir()).filter((name) => name.startsWith(`baton-build-${master}-`));
   }
 
   /**

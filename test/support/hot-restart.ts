@@ -15,7 +15,7 @@ import { descriptorsOf, isAlive, titleOf, treeOf } from './processes.js';
 import type { Redis } from './redis.js';
 import { Hopeless, waitFor } from './wait-for.js';
 
-const PATIENCE_MS = 30_000; // for a whole step on a machine that does other things too
+const PATIENCE_MS = 60_000; // for a whole step on a machine that does other things too
 const POLL_MS = 15; // looking costs time that Baton needs
 const HELD_PATIENCE_MS = 3000; // keepers look only now and then whether they are still needed
 
