@@ -215,7 +215,10 @@ export class Succession {
     this.#channel.close();
     ejection.watch([this.generation]);
     house.listeners.drop((id) => house.instance.isWatched(id));
-    if (this.#isAlone) house.pidFile?.removeOld(this.handover.masterPid);
+    if (this.#isAlone) {
+      house.pidFile?.removeOld(this.handover.masterPid);
+      this.#undertaker.attend(this.handover.masterPid);
+    }
     log.info({ event: 'committed', why }, `the upgrade to version ${VERSION} is committed: ${why}`);
     this.office.changed();
   }

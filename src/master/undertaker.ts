@@ -5,8 +5,16 @@
 import { readFileSync } from 'node:fs';
 import type { Instance } from './instance.js';
 
+const LOOK_EVERY_MS = 50;
+
 export class Undertaker {
   constructor(private readonly instance: Instance) {}
+
+  /** Buries this master's workers as they die, until none is left. Keeps no process alive. */
+  attend(masterPid: number): void {
+    if (this.bury(masterPid)) return;
+    setTimeout(() => this.attend(masterPid), LOOK_EVERY_MS).unref();
+  }
 
   /** Marks the dead ones of this master's workers. True when none of them lives any more. */
   bury(masterPid: number): boolean {
