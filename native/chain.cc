@@ -36,6 +36,19 @@ void ChainStore::dropEmptyTail(Chain& chain) {
   chain.end = nodes_[before].end;
 }
 
+// A head becomes a node within a chain, where its own start counts. It may have been within one when
+// this turn began: if the turn is undone it will be there again. So a copy takes its place.
+bool ChainStore::renewHead(Chain& chain) {
+  const int32_t fresh = nodes.take();
+  if (fresh == 0) return false;
+  nodes_[fresh] = nodes_[chain.head];
+  nodes_[fresh].start = chain.start;
+  nodes.give(chain.head);
+  if (chain.tail == chain.head) chain.tail = fresh;
+  chain.head = fresh;
+  return true;
+}
+
 bool ChainStore::appendChain(Chain& chain, Chain& from) {
   if (from.bytes == 0) return true;
   if (from.bytes <= kCopyRather) {
@@ -46,9 +59,9 @@ bool ChainStore::appendChain(Chain& chain, Chain& from) {
   if (chain.tail == 0) {
     chain = from;
   } else {
+    if (nodes_[from.head].start != from.start && !renewHead(from)) return false;
     nodes_[chain.tail].end = chain.end;
     nodes_[chain.tail].next = from.head;
-    nodes_[from.head].start = from.start;
     chain.tail = from.tail;
     chain.end = from.end;
     chain.bytes += from.bytes;

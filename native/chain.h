@@ -166,6 +166,7 @@ class ChainStore {
   }
 
   bool addNode(Chain& chain);
+  bool renewHead(Chain& chain);
   void dropEmptyTail(Chain& chain);
 
   Node* nodes_ = nullptr;
