@@ -85,11 +85,39 @@ BATON_BARE void closeNumbers(int from, int to) {
   for (int fd = from; fd <= to; ++fd) rawCall(SYS_close, fd);
 }
 
+// A connection, not a listening socket and not one of a pair without names.
+BATON_BARE bool isConnection(Arena& keeper, int fd) {
+  int value = 0, length = sizeof value;
+  const long known = rawCall(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, rawPointer(&value),
+                             rawPointer(&length));
+  if (known != 0 || value != 0) return false;
+  length = sizeof keeper.address;
+  if (rawCall(SYS_getpeername, fd, rawPointer(&keeper.address), rawPointer(&length)) != 0)
+    return false;
+  length = sizeof keeper.address;
+  if (rawCall(SYS_getsockname, fd, rawPointer(&keeper.address), rawPointer(&length)) != 0)
+    return false;
+  return length > static_cast<int>(sizeof keeper.address.ss_family);
+}
+
+// The worker died between accepting a connection and moving it to its row's number.
+BATON_BARE void placeAccepted(Arena& keeper) {
+  const int32_t row = __atomic_load_n(keeper.order.accepting, __ATOMIC_ACQUIRE);
+  const int number = keeper.order.first_fd + row;
+  if (row == 0 || rawCall(SYS_fcntl, number, F_GETFD) >= 0) return;
+  for (int fd = 0; fd < keeper.order.first_fd; ++fd) {
+    if (fd == keeper.order.keeper_fd || !isConnection(keeper, fd)) continue;
+    rawCall(SYS_dup3, fd, number, O_CLOEXEC);
+    return;
+  }
+}
+
 // The worker has died. What is not the lane's goes, the claimants' end of the pair with it: once
 // nobody else holds that either, nobody will ever ask.
 BATON_BARE void mourn(Arena& keeper) {
   keeper.is_dead = true;
   keeper.quiet_us = nowUs();
+  placeAccepted(keeper);
   const int kept = keeper.order.keeper_fd, end = keeper.order.first_fd;
   closeNumbers(0, (kept < end ? kept : end) - 1);
   closeNumbers(kept + 1, end - 1);

@@ -42,6 +42,7 @@ struct Arena {
   PassRequest request;
   PassReply reply;
   pollfd polled[3];
+  sockaddr_storage address;
   iovec bytes;
   msghdr message;
   alignas(cmsghdr) char rights[CMSG_SPACE(sizeof(int) * kPassMax)];

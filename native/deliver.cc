@@ -11,6 +11,7 @@
 
 #include <cerrno>
 
+#include "fault.h"
 #include "lane.h"
 
 namespace baton {
@@ -50,20 +51,23 @@ void Lane::readLink(int32_t number, Source source) {
   if (kept > 0) chains.read(inOf(link), 0, kept, bytes);
   ssize_t got = 0;
   if (from_socket) {
-    got = recv(link.fd, bytes + kept, kReceiveRoom, 0);
-    ++counter->receives;
+    got = receive(link.fd, (link.flags & kLinkFlagUnix) != 0, bytes + kept);
     if (got <= 0) {
       --head->receipts;
       if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
       return linkBroken(link, got == 0 ? 0 : errno);
     }
   }
+  FAULT(ReplyReceived);
   journal.touch(link).rx += static_cast<uint64_t>(got);
+  FAULT(ReplyNoted);
   link.received_us = head->now_us;
   backend_counters[link.backend].response_bytes += static_cast<double>(got);
   closeReceipt(*receipt, static_cast<int32_t>(got));
+  if ((link.flags & kLinkFlagUnix) != 0) notePeeked(number + kLinkId, link.peeked, got);
   if (kept > 0) chains.clear(inOf(link));
   frameReplies(link, *receipt);
+  FAULT(RepliesFramed);
   if (link.stalled != 0 && roomy(link)) wakeStalled(number);
 }
 

@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "fault.h"
 #include "layout.gen.h"
 
 namespace baton {
@@ -57,12 +58,24 @@ class Journal {
   // turn open whose rows claim to be imaged and are not. 0 is nobody's turn.
   void commit() {
     nextTurn();
+    FAULT(TurnBumped);
     *const_cast<volatile int32_t*>(&head_->journal_used) = 0;
     storeBarrier();
   }
 
   int32_t used() const { return head_->journal_used; }
   int64_t images() const { return images_; }  // kept so far, by this owner
+
+  // Shows every row that has an image: void(const uint8_t* row).
+  template <class Visit>
+  void visit(Visit visit) const {
+    for (int32_t used = head_->journal_used; used > 0;) {
+      Entry entry;
+      memcpy(&entry, base_ + used - sizeof entry, sizeof entry);
+      used -= static_cast<int32_t>(entry.bytes + sizeof entry);
+      visit(lane_base_ + entry.offset);
+    }
+  }
 
   // Puts every row back as it was at the last commit. Every owner that did not see that commit
   // itself calls it first; if it dies on the way, the next one calls it again.
@@ -93,6 +106,7 @@ class Journal {
     memcpy(at + bytes, &entry,
            sizeof entry);  // behind its image, so that it can be walked last first
     storeBarrier();
+    FAULT(ImageWritten);
     *const_cast<volatile int32_t*>(&head_->journal_used) =
         head_->journal_used + bytes + static_cast<int32_t>(sizeof entry);
     storeBarrier();
@@ -113,6 +127,7 @@ inline void Journal::rollBack() {
     used -= static_cast<int32_t>(entry.bytes + sizeof entry);
     memcpy(lane_base_ + entry.offset, base_ + used, entry.bytes);
     storeBarrier();
+    FAULT(ImageRestored);
     *const_cast<volatile int32_t*>(&head_->journal_used) = used;
   }
   nextTurn();  // rows adopted in the undone turn must not pass for imaged in the next one

@@ -111,6 +111,7 @@ bool prepare(Arena* arena, size_t bytes, const KeeperOrder& order) {
   Ranges kept(arena->page);
   kept.add(arena, bytes);
   kept.add(order.named, sizeof *order.named);
+  kept.add(order.accepting, sizeof *order.accepting);
   if (arena->title_bytes > 0) kept.add(arena->title_at, arena->title_bytes);
   kept.addCode();
   kept.addThread();

@@ -12,8 +12,8 @@
 //
 // "Named" is lane.keeper: the owner writes its row there once it holds all descriptors of the lane.
 // When the worker is dead the keeper closes everything below the lane's own numbers: log files,
-// pipes to the master, a connection that was accepted and not yet given a row. End of file on a
-// pipe to a worker therefore comes after its death, and not by it.
+// pipes to the master. End of file on a pipe to a worker therefore comes after its death, and not by
+// it. A connection that was accepted and had not come to its row's number is moved there first.
 //
 // After clone the keeper gives back all memory but its own code, its few buffers and the page of
 // `named`: it has no heap and no libc (raw-call.h), blocks all signals, and needs < 1 MB.
@@ -29,6 +29,7 @@ struct KeeperOrder {
   int32_t worker_row;             // what `named` holds when this keeper is the one to answer
   const volatile int32_t* named;  // lane.keeper, in a mapping that is shared
   int first_fd;                   // descriptors below are closed when the worker has died
+  const volatile int32_t* accepting;  // lane_head.accept_row, in the same mapping
   int bell_fd;                    // eventfd: rung by the worker when it has named this keeper
   int lane;                       // for the title only
   int orphan_ms;                  // 0: ends as soon as nobody has asked since the death

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "keeper.h"
@@ -51,6 +52,7 @@ void attachTables(const Napi::Float64Array& bases, int32_t number, int32_t half)
   lane.requests = tableAt<Request>(bases, TableNumber::Request);
   lane.descriptors = tableAt<Descriptor>(bases, TableNumber::Descriptor);
   lane.receipts = tableAt<Receipt>(bases, TableNumber::Receipt);
+  lane.wires = tableAt<Wire>(bases, TableNumber::Wire);
   lane.listeners = tableAt<Listener>(bases, TableNumber::Listener);
   lane.counter = tableAt<LaneCounter>(bases, TableNumber::LaneCounter);
   lane.pool_counters = tableAt<PoolCounter>(bases, TableNumber::PoolCounter);
@@ -128,10 +130,21 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value laneKeeper(const Napi::CallbackInfo& info) {
-  const KeeperOrder order = {keeper_fd,    getpid(),         lane.worker,    &lane.row->keeper,
-                             lane.fd_base, lane.keeper_bell, intOf(info[0]), intOf(info[1])};
+  const KeeperOrder order = {keeper_fd,         getpid(),       lane.worker,
+                             &lane.row->keeper, lane.fd_base,   &lane.head->accept_row,
+                             lane.keeper_bell,  intOf(info[0]), intOf(info[1])};
   keeper_pid = startKeeper(order);
   return Napi::Number::New(info.Env(), keeper_pid);
+}
+
+// Whether the keeper that was started has died. It is still to be reaped, by laneKeeperStop.
+Napi::Value laneKeeperDied(const Napi::CallbackInfo& info) {
+  siginfo_t what = {};
+  const bool is_gone =
+      keeper_pid > 0 &&
+      waitid(P_PID, static_cast<id_t>(keeper_pid), &what, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+      what.si_pid == keeper_pid;
+  return Napi::Boolean::New(info.Env(), is_gone);
 }
 
 Napi::Value laneKeeperStop(const Napi::CallbackInfo& info) {
@@ -232,11 +245,11 @@ Napi::Value laneCloseListeners(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value laneDrain(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), lane.drainSessions(intOf(info[0])));
+  return Napi::Number::New(info.Env(), lane.drainSessions(intOf(info[0]), intOf(info[1])));
 }
 
 Napi::Value laneCut(const Napi::CallbackInfo& info) {
-  lane.cutSessions(intOf(info[0]));
+  lane.cutSessions(intOf(info[0]), intOf(info[1]));
   return info.Env().Undefined();
 }
 
@@ -377,6 +390,7 @@ void initLane(Napi::Env env, Napi::Object exports) {
   } calls[] = {
       {"laneAttach", laneAttach},
       {"laneKeeper", laneKeeper},
+      {"laneKeeperDied", laneKeeperDied},
       {"laneKeeperStop", laneKeeperStop},
       {"laneFetch", laneFetch},
       {"laneClaim", laneClaim},

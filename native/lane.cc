@@ -11,6 +11,17 @@ double monotonicUs() {
   return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
 }
 
+void rememberPeeks(int fd) {
+  const int from_now_on = 0;
+  setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &from_now_on, sizeof from_now_on);
+}
+
+int32_t Lane::nextSessionRow() const {
+  if (!free_sessions_.empty()) return free_sessions_.back();
+  return head->session_top < sizes.sessions ? head->session_top : 0;
+}
+
+// The one that nextSessionRow named.
 int32_t Lane::takeSessionRow() {
   if (!free_sessions_.empty()) {
     const int32_t number = free_sessions_.back();

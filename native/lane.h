@@ -46,6 +46,8 @@ constexpr int32_t kFlushMax =
 enum class Source { Socket, Chain };
 
 double monotonicUs();
+// A unix socket remembers how far it has been looked at: see Lane::receive.
+void rememberPeeks(int fd);
 
 struct LaneRegions {
   int32_t* operation;
@@ -76,6 +78,7 @@ class Lane {
   Request* requests = nullptr;
   Descriptor* descriptors = nullptr;
   Receipt* receipts = nullptr;
+  Wire* wires = nullptr;
   Listener* listeners = nullptr;
   LaneCounter* counter = nullptr;
   PoolCounter* pool_counters = nullptr;
@@ -156,8 +159,8 @@ class Lane {
   void closeSession(int32_t number, CloseReason_ reason);
   void destroyClosing();
   void endOfInput(int32_t number);
-  int32_t drainSessions(int32_t pool);
-  void cutSessions(int32_t pool);
+  int32_t drainSessions(int32_t pool, int32_t listener);
+  void cutSessions(int32_t pool, int32_t listener);
 
   // --- link.cc: life of a link
   void freeLink(int32_t number);
@@ -212,6 +215,9 @@ class Lane {
   // receive.cc
   Receipt* openReceipt(int32_t id, int32_t kept, int32_t room);
   void closeReceipt(Receipt& receipt, int32_t got);
+  ssize_t receive(int fd, bool is_unix, uint8_t* to);
+  void notePeeked(int32_t id, int32_t& peeked, ssize_t got);
+  void takePeeked();
   void frame(Session& session, Receipt& receipt);
   void collect(Session& session, Receipt& receipt);
   void describeWhole(Session& session, Receipt& receipt);
@@ -241,7 +247,9 @@ class Lane {
   void linkBroken(Link& link, int error);
 
   // session.cc
-  void openSession(int fd, int32_t listener, const sockaddr_storage& address);
+  void openSession(int fd, int32_t number, int32_t listener, const sockaddr_storage& address);
+  void fillSession(int32_t number, int32_t listener, const sockaddr_storage& address);
+  int32_t nextSessionRow() const;
   void refuseForDescriptors(const Listener& listener);
   bool clientsFull(int32_t pool) const;
   void abandonRequests(Session& session);
@@ -253,12 +261,22 @@ class Lane {
   void wanted(std::vector<int32_t>* numbers) const;
   bool isDead(int32_t owner) const;
   void own();
+  void nameKeeper();
+  int32_t fetchNumbers(const std::vector<int32_t>& numbers);
   void resumeTime();
 
   // recover.cc
   void wipe();
   void repair();
-  void undoTurn();
+  int32_t openTurn() const;
+  void undoTurn(std::vector<int32_t>* accepted);
+  void adoptAccepted(const std::vector<int32_t>& rows);
+  int32_t listenerOf(int fd) const;
+  void settlePeeked(int fd, int32_t& peeked);
+  Wire* wireOf(Session& session);
+  Wire* wireOf(Link& link);
+  int64_t sentSince(int fd, const Wire* wire, uint64_t known) const;
+  void repairPeeked(int fd, int32_t& peeked);
   void keepReceived(const Receipt& receipt);
   void keepReceived(Session& session, const uint8_t* bytes, int32_t count);
   void repairSession(int32_t number);
@@ -295,10 +313,11 @@ class Lane {
   std::vector<int32_t> session_read_;  // by session: the turn of its last receipt
   std::vector<int32_t> starved_;       // sessions that found no request row or no memory
   std::vector<std::vector<int32_t>>
-      stalled_;                // by link: sessions that wait for its queue to shrink
-  std::vector<int32_t> near_;  // requests whose reply is held in this turn's arena
-  std::vector<uint8_t> rest_;  // scratch for bytes behind a whole large request
-  double trimmed_us_ = 0;      // when memory was last given back
+      stalled_;                  // by link: sessions that wait for its queue to shrink
+  std::vector<int32_t> peeked_;  // ids of unix sockets whose bytes were looked at in this turn
+  std::vector<int32_t> near_;    // requests whose reply is held in this turn's arena
+  std::vector<uint8_t> rest_;    // scratch for bytes behind a whole large request
+  double trimmed_us_ = 0;        // when memory was last given back
   double starved_since_us_ =
       0;  // when starved sessions last began to wait for memory, 0 = they do not
   int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need

@@ -5,12 +5,12 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 624910839;
+inline constexpr int32_t kSchemaHash = 569133573;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
 
-enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Listener, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
+enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Wire, Listener, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
 
 enum LaneState_ : int32_t {
   kLaneStateFree,
@@ -262,14 +262,13 @@ struct alignas(8) LaneRow {
   int32_t route_generation;  // the routes this lane uses; writer: the owner, at a turn's end
   int32_t turns;  // turns sealed, wraps; the master sees by it that the worker lives
   int32_t sleeping;  // 1 while the owner waits in epoll
-  int32_t draining;  // 1: graceful end asked for, set by the master
   int32_t restarts;  // workers that died on this lane
   int32_t takeovers;  // changes of owner without a death
   double base;  // offset of the lane's extent
   double heartbeat_us;  // monotonic time of the last turn
   double frozen_us;  // monotonic time of the last freeze
   double pause_us;  // how long the last takeover kept the lane without an owner
-  uint8_t spare_[40];
+  uint8_t spare_[48];
 };
 static_assert(offsetof(LaneRow, owner) == 0);
 static_assert(offsetof(LaneRow, claimant) == 4);
@@ -281,13 +280,12 @@ static_assert(offsetof(LaneRow, schema_hash) == 24);
 static_assert(offsetof(LaneRow, route_generation) == 28);
 static_assert(offsetof(LaneRow, turns) == 32);
 static_assert(offsetof(LaneRow, sleeping) == 36);
-static_assert(offsetof(LaneRow, draining) == 40);
-static_assert(offsetof(LaneRow, restarts) == 44);
-static_assert(offsetof(LaneRow, takeovers) == 48);
-static_assert(offsetof(LaneRow, base) == 56);
-static_assert(offsetof(LaneRow, heartbeat_us) == 64);
-static_assert(offsetof(LaneRow, frozen_us) == 72);
-static_assert(offsetof(LaneRow, pause_us) == 80);
+static_assert(offsetof(LaneRow, restarts) == 40);
+static_assert(offsetof(LaneRow, takeovers) == 44);
+static_assert(offsetof(LaneRow, base) == 48);
+static_assert(offsetof(LaneRow, heartbeat_us) == 56);
+static_assert(offsetof(LaneRow, frozen_us) == 64);
+static_assert(offsetof(LaneRow, pause_us) == 72);
 static_assert(sizeof(LaneRow) == 128);
 
 // One row per worker process, of whichever master. Row 0 is never used.
@@ -405,6 +403,7 @@ static_assert(sizeof(Batch) == 16);
 struct alignas(8) LaneHead {
   int32_t journal_used;  // THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
   int32_t turn;  // number of the open turn; rows carry the turn that last imaged them
+  int32_t accept_row;  // session row for the connection that is being accepted, 0 = none
   int32_t undone;  // the turn that a dead owner left open, until what it had received is kept, 0 = none
   int32_t descriptors;  // descriptors of this turn; writer: C++
   int32_t decided;  // descriptors TypeScript has written a plan for; C++ applies up to here
@@ -429,23 +428,24 @@ struct alignas(8) LaneHead {
 };
 static_assert(offsetof(LaneHead, journal_used) == 0);
 static_assert(offsetof(LaneHead, turn) == 4);
-static_assert(offsetof(LaneHead, undone) == 8);
-static_assert(offsetof(LaneHead, descriptors) == 12);
-static_assert(offsetof(LaneHead, decided) == 16);
-static_assert(offsetof(LaneHead, applied) == 20);
-static_assert(offsetof(LaneHead, operations) == 24);
-static_assert(offsetof(LaneHead, arena_used) == 28);
-static_assert(offsetof(LaneHead, receipts) == 32);
-static_assert(offsetof(LaneHead, leave) == 36);
-static_assert(offsetof(LaneHead, session_top) == 40);
-static_assert(offsetof(LaneHead, link_top) == 44);
-static_assert(offsetof(LaneHead, request_top) == 48);
-static_assert(offsetof(LaneHead, sessions_open) == 52);
-static_assert(offsetof(LaneHead, requests_open) == 56);
-static_assert(offsetof(LaneHead, arguments) == 60);
-static_assert(offsetof(LaneHead, links_open) == 64);
-static_assert(offsetof(LaneHead, nodes_used) == 68);
-static_assert(offsetof(LaneHead, chunks_used) == 72);
+static_assert(offsetof(LaneHead, accept_row) == 8);
+static_assert(offsetof(LaneHead, undone) == 12);
+static_assert(offsetof(LaneHead, descriptors) == 16);
+static_assert(offsetof(LaneHead, decided) == 20);
+static_assert(offsetof(LaneHead, applied) == 24);
+static_assert(offsetof(LaneHead, operations) == 28);
+static_assert(offsetof(LaneHead, arena_used) == 32);
+static_assert(offsetof(LaneHead, receipts) == 36);
+static_assert(offsetof(LaneHead, leave) == 40);
+static_assert(offsetof(LaneHead, session_top) == 44);
+static_assert(offsetof(LaneHead, link_top) == 48);
+static_assert(offsetof(LaneHead, request_top) == 52);
+static_assert(offsetof(LaneHead, sessions_open) == 56);
+static_assert(offsetof(LaneHead, requests_open) == 60);
+static_assert(offsetof(LaneHead, arguments) == 64);
+static_assert(offsetof(LaneHead, links_open) == 68);
+static_assert(offsetof(LaneHead, nodes_used) == 72);
+static_assert(offsetof(LaneHead, chunks_used) == 76);
 static_assert(offsetof(LaneHead, next_client_id) == 80);
 static_assert(offsetof(LaneHead, now_us) == 88);
 static_assert(offsetof(LaneHead, ownerless_us) == 96);
@@ -479,6 +479,7 @@ struct alignas(8) Session {
   int32_t out_end;  // bytes used in the tail node
   int32_t out_bytes;  // bytes in the chain
   int32_t held_bytes;  // bytes of replies held in request rows, not yet their turn
+  int32_t peeked;  // unix sockets: received bytes that are still to be taken out of the socket
   int32_t stalled_on;  // link whose queue must shrink before this session is read again
   uint64_t rx;  // bytes received (kernel-journalled)
   uint64_t tx;  // bytes sent (kernel-journalled)
@@ -515,7 +516,8 @@ static_assert(offsetof(Session, out_start) == 88);
 static_assert(offsetof(Session, out_end) == 92);
 static_assert(offsetof(Session, out_bytes) == 96);
 static_assert(offsetof(Session, held_bytes) == 100);
-static_assert(offsetof(Session, stalled_on) == 104);
+static_assert(offsetof(Session, peeked) == 104);
+static_assert(offsetof(Session, stalled_on) == 108);
 static_assert(offsetof(Session, rx) == 112);
 static_assert(offsetof(Session, tx) == 120);
 static_assert(offsetof(Session, cookie) == 128);
@@ -584,6 +586,7 @@ struct alignas(8) Link {
   int32_t stalled;  // 1 while sessions wait for this link's queue to shrink
   int32_t replies;  // replies to requests on this connection, wraps
   int32_t counted;  // 1 while backend_counter.connections counts it
+  int32_t peeked;  // unix sockets: received bytes that are still to be taken out of the socket
   uint64_t queued_total;  // stream offset after the last queued byte
   uint64_t rx;  // bytes received on this connection (kernel-journalled)
   uint64_t tx;  // stream offset after the last sent byte (kernel-journalled)
@@ -591,11 +594,11 @@ struct alignas(8) Link {
   uint64_t cookie;  // SO_COOKIE of the socket
   double connected_us;  // lane time
   double received_us;  // lane time of the last byte
-  double deadline_us;  // lane time by which it must be up, 0 = nothing is awaited
+  double deadline_us;  // lane time by which it must be up, or (Leaving) gone; 0 = nothing is awaited
   double retry_us;  // lane time of the next connect, 0 = at once; until then requests fail
   int32_t failures;  // connects in a row that failed
   int32_t replies_due;  // replies to the handshake that are still to come
-  int32_t reason;  // why it was lost last: errno, 0 = closed by the server, -1 = see reason_text
+  int32_t reason;  // why it was lost last: errno, -1 = see reason_text, 0 = not lost since it was up
   int32_t reason_bytes;  // length of reason_text
   uint8_t reason_text[64];  // what the server or the resolver said
   uint8_t spare_[48];
@@ -629,6 +632,7 @@ static_assert(offsetof(Link, out_bytes) == 100);
 static_assert(offsetof(Link, stalled) == 104);
 static_assert(offsetof(Link, replies) == 108);
 static_assert(offsetof(Link, counted) == 112);
+static_assert(offsetof(Link, peeked) == 116);
 static_assert(offsetof(Link, queued_total) == 120);
 static_assert(offsetof(Link, rx) == 128);
 static_assert(offsetof(Link, tx) == 136);
@@ -699,6 +703,18 @@ static_assert(offsetof(Request, part) == 96);
 static_assert(offsetof(Request, keys) == 100);
 static_assert(offsetof(Request, inline_) == 104);
 static_assert(sizeof(Request) == 128);
+
+// What went out to a unix socket in the open turn, which no undo takes back. Rows: sessions, then links.
+struct alignas(8) Wire {
+  int32_t turn;  // the turn that the others speak of; another's are left over
+  int32_t sending;  // 1 while it is not known whether send has taken bytes
+  int32_t sent;  // bytes that the turn has sent
+  uint8_t spare_[4];
+};
+static_assert(offsetof(Wire, turn) == 0);
+static_assert(offsetof(Wire, sending) == 4);
+static_assert(offsetof(Wire, sent) == 8);
+static_assert(sizeof(Wire) == 16);
 
 // One listening socket of the lane. epoll id = row number + 2^29; row = id of its address.
 struct alignas(8) Listener {

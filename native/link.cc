@@ -17,6 +17,7 @@
 
 #include <cerrno>
 
+#include "fault.h"
 #include "lane.h"
 
 namespace baton {
@@ -66,6 +67,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   const int failed = errno;
   close(made);
   if (fd < 0) return -failed;
+  FAULT(SocketMade);
   const int one = 1;
   if (!unix_socket) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -74,16 +76,19 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
     if (pools[links[number].pool].keepalive != 0)
       setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   }
+  if (unix_socket) rememberPeeks(fd);
   if (connect(fd, reinterpret_cast<sockaddr*>(&to), length) != 0 && errno != EINPROGRESS) {
     const int error = errno;
     close(fd);
     return -error;
   }
+  FAULT(ConnectStarted);
   Link& link = journal.touch(links[number]);
   link.fd = fd;
   link.flags = (link.flags & kLinkFlagLeaving) | (unix_socket ? kLinkFlagUnix : 0);
   ++link.generation;
   link.rx = link.tx_base = 0;
+  link.peeked = 0;
   link.streaming = 0;
   link.replies = 0;
   socklen_t cookie_length = sizeof link.cookie;
@@ -93,6 +98,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   ++head->links_open;
   backend_counters[link.backend].connects += 1;
   interest(fd, number + kLinkId, EPOLLIN | EPOLLOUT, true);
+  FAULT(ConnectNoted);
   return 0;
 }
 
@@ -123,6 +129,7 @@ int Lane::handshake(int32_t number, const uint8_t* bytes, int32_t count) {
   const ssize_t sent = send(link.fd, bytes, static_cast<size_t>(count), MSG_NOSIGNAL);
   if (sent != count) return sent < 0 ? -errno : -EAGAIN;
   journal.touch(link).tx_base += static_cast<uint64_t>(count);
+  FAULT(Greeted);
   return 0;
 }
 

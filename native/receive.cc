@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "chain-reader.h"
+#include "fault.h"
 #include "hash.h"
 #include "inline-request.h"
 #include "lane.h"
@@ -48,6 +49,43 @@ void Lane::closeReceipt(Receipt& receipt, int32_t got) {
   head->arena_used += (receipt.kept + got + 63) & ~63;
 }
 
+// The kernel counts what a TCP socket has given out, so that a new owner can tell. A unix socket
+// has no such count: its bytes are only looked at, and taken out when the turn that has them is
+// committed. How far they have been looked at is the socket's own to remember (SO_PEEK_OFF).
+ssize_t Lane::receive(int fd, bool is_unix, uint8_t* to) {
+  ++counter->receives;
+  return recv(fd, to, static_cast<size_t>(kReceiveRoom), is_unix ? MSG_PEEK : 0);
+}
+
+void Lane::notePeeked(int32_t id, int32_t& peeked, ssize_t got) {
+  if (got == 0) return;
+  peeked = static_cast<int32_t>(got);
+  peeked_.push_back(id);
+}
+
+// To be called right after the commit, before a row is imaged again: `peeked` must not come back.
+void Lane::takePeeked() {
+  for (const int32_t id : peeked_) {
+    const bool is_link = id >= kLinkId;
+    const int fd = is_link ? links[id - kLinkId].fd : sessions[id].fd;
+    settlePeeked(fd, is_link ? links[id - kLinkId].peeked : sessions[id].peeked);
+  }
+  peeked_.clear();
+}
+
+// Takes out what has been looked at and belongs to a committed turn, as far as that is not done.
+void Lane::settlePeeked(int fd, int32_t& peeked) {
+  static uint8_t sink[kReceiveRoom];
+  int32_t left = peeked;
+  while (left > 0 && fd >= 0) {
+    const ssize_t got = recv(fd, sink, static_cast<size_t>(left), 0);
+    if (got > 0) left -= static_cast<int32_t>(got);
+    if (got == 0 || (got < 0 && errno != EINTR)) break;
+  }
+  storeBarrier();
+  peeked = 0;
+}
+
 void Lane::sessionReadable(int32_t number) {
   Session& session = sessions[number];
   if (session.state != kSessionStateOpen) return;
@@ -76,12 +114,12 @@ void Lane::readSession(int32_t number, Source source) {
     return;
   }
   last_read = head->turn;
+  FAULT(ReceiptOpened);
   uint8_t* bytes = region.arena + receipt->offset;
   if (kept > 0) chains.read(inOf(session), 0, kept, bytes);
   ssize_t got = 0;
   if (from_socket) {
-    got = recv(session.fd, bytes + kept, static_cast<size_t>(room), 0);
-    ++counter->receives;
+    got = receive(session.fd, (session.flags & kSessionFlagUnix) != 0, bytes + kept);
     if (got <= 0) {
       --head->receipts;
       if (got == 0) return endOfInput(number);
@@ -89,10 +127,13 @@ void Lane::readSession(int32_t number, Source source) {
       return;
     }
   }
+  FAULT(Received);
   journal.touch(session).rx += static_cast<uint64_t>(got);
+  FAULT(ReceiveNoted);
   session.flags &= ~(kSessionFlagBacklog | kSessionFlagBarrier);
   pool_counters[session.pool].bytes_in += static_cast<double>(got);
   closeReceipt(*receipt, static_cast<int32_t>(got));
+  if ((session.flags & kSessionFlagUnix) != 0) notePeeked(number, session.peeked, got);
   if (session.whole_bytes > 0) return describeWhole(session, *receipt);
   if (collecting) return collect(session, *receipt);
   frame(session, *receipt);
@@ -151,6 +192,7 @@ void Lane::frame(Session& session, Receipt& receipt) {
     ++framed;
   }
   receipt.used = used;
+  FAULT(Framed);
 }
 
 // An inline command becomes a multibulk in the arena, so that nothing behind the scanner knows of

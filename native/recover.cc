@@ -17,6 +17,7 @@
 
 #include <cerrno>
 
+#include "fault.h"
 #include "lane.h"
 #include "reach.h"
 
@@ -84,6 +85,7 @@ void Lane::begin() {
   }
   closeStale();
   forgetHeld();
+  nameKeeper();
   row->pause_us = inherited_ ? 0 : monotonicUs() - row->frozen_us;
   if (!inherited_) ++row->takeovers;
   inherited_ = false;
@@ -117,36 +119,114 @@ void Lane::wipe() {
 // A turn of its own, which may itself be cut short by a death and is then begun again: undo what is
 // open, note what the kernel knows better, commit. Nothing is received or sent meanwhile.
 void Lane::repair() {
-  undoTurn();
+  std::vector<int32_t> accepted;
+  undoTurn(&accepted);
+  FAULT(Undone);
+  fetchNumbers(accepted);
   chains.nodes.adopt();
   chains.chunks.adopt();
   recount();
+  FAULT(Recounted);
   head->descriptors = 0;
   const int32_t received = head->receipts;
   for (int32_t i = 0; i < received; ++i) {
     if (receipts[i].turn == head->undone) keepReceived(receipts[i]);
   }
+  FAULT(ReceivedKept);
+  adoptAccepted(accepted);
+  FAULT(AcceptedAdopted);
   for (int32_t i = 1; i < head->session_top; ++i) {
     if (sessions[i].state != kSessionStateFree) repairSession(i);
   }
+  FAULT(SessionsRepaired);
   for (int32_t i = 1; i < head->link_top; ++i) {
     if (links[i].state != kLinkStateFree) repairLink(i);
   }
+  FAULT(LinksRepaired);
   journal.keepWord(head->undone);
   head->undone = 0;
   journal.commit();
+  FAULT(RepairCommitted);
   chains.nodes.settle();
   chains.chunks.settle();
   recount();
   head->receipts = head->arena_used = head->arguments = 0;
 }
 
+// The turn that no commit has closed: a commit moves the number on before it empties the journal.
+int32_t Lane::openTurn() const {
+  const bool is_closing = journal.used() > 0 && head->receipts > 0;
+  return is_closing ? receipts[0].turn : head->turn;
+}
+
 // The open turn never happened. `undone` names it for as long as its receipts are needed, for the
-// number of the open turn goes on.
-void Lane::undoTurn() {
-  if (head->undone == 0) head->undone = head->turn;
+// number of the open turn goes on. Lists the descriptors of sessions that it had opened.
+void Lane::undoTurn(std::vector<int32_t>* accepted) {
+  const bool is_first = head->undone == 0;
+  if (is_first) head->undone = openTurn();
   storeBarrier();
+  FAULT(UndoBegun);
+  std::vector<bool> imaged(static_cast<size_t>(sizes.sessions));
+  journal.visit([&](const uint8_t* row_at) {
+    const auto* at = reinterpret_cast<const Session*>(row_at);
+    if (at >= sessions && at < sessions + sizes.sessions)
+      imaged[static_cast<size_t>(at - sessions)] = true;
+  });
+  if (head->accept_row != 0) imaged[static_cast<size_t>(head->accept_row)] = true;
   journal.rollBack();
+  // Who died while he rolled back has taken images away: then it may be any row.
+  for (int32_t i = 1; i < std::min(head->session_top + 1, sizes.sessions); ++i) {
+    const bool may_be = imaged[static_cast<size_t>(i)] || !is_first;
+    if (may_be && sessions[i].state == kSessionStateFree) accepted->push_back(sessionFd(i));
+  }
+}
+
+// Connections that were accepted in the undone turn get the rows that they were meant for.
+void Lane::adoptAccepted(const std::vector<int32_t>& numbers) {
+  for (const int32_t fd : numbers) {
+    const int32_t number = fd - fd_base;
+    if (held_[static_cast<size_t>(number)] == 0) continue;
+    const int32_t listener = listenerOf(fd);
+    sockaddr_storage peer = {};
+    socklen_t length = sizeof peer;
+    if (listener < 0 || getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0) {
+      shutdown(fd, SHUT_RDWR);
+      continue;  // closed with what is stale
+    }
+    head->session_top = std::max(head->session_top, number + 1);
+    fillSession(number, listener, peer);
+    ++counter->accepts;
+    pool_counters[sessions[number].pool].accepted += 1;
+  }
+  head->accept_row = 0;
+}
+
+// The listener that a connection came by: the one on its port, or its path. -1: none of the lane's.
+int32_t Lane::listenerOf(int fd) const {
+  sockaddr_storage mine = {};
+  socklen_t length = sizeof mine;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&mine), &length) != 0) return -1;
+  const auto portOf = [](const sockaddr_storage& address) {
+    return address.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(address).sin_port
+                                        : reinterpret_cast<const sockaddr_in6&>(address).sin6_port;
+  };
+  int32_t found = -1;
+  for (int32_t id = 0; id < sizes.listeners; ++id) {
+    if (listeners[id].state != kListenerStateWatched) continue;
+    sockaddr_storage its = {};
+    socklen_t its_length = sizeof its;
+    if (getsockname(listenerFd(id), reinterpret_cast<sockaddr*>(&its), &its_length) != 0) continue;
+    const bool is_unix = its.ss_family == AF_UNIX;
+    if (is_unix != (mine.ss_family == AF_UNIX)) continue;
+    if (is_unix) {
+      if (length == its_length && memcmp(&mine, &its, length) == 0) return id;
+    } else if (portOf(mine) == portOf(its)) {
+      // Several may listen on a port, on different addresses: the same address is the one.
+      if (memcmp(&mine, &its, length) == 0) return id;
+      found = id;
+    }
+  }
+  return found;
 }
 
 // Bytes that the undone turn had received go to the in chain, as if a limit had kept them from
@@ -155,10 +235,9 @@ void Lane::keepReceived(const Receipt& receipt) {
   const bool is_link = receipt.row >= kLinkId;
   const int32_t number = is_link ? receipt.row - kLinkId : receipt.row;
   const uint64_t known = is_link ? links[number].rx : sessions[number].rx;
-  KernelCounts counts;
-  int64_t got = receipt.got;
-  if (countsOf(is_link ? linkFd(number) : sessionFd(number), &counts))
-    got = static_cast<int64_t>(counts.received - known);
+  KernelCounts counts;  // a unix socket has none, but still what was only looked at
+  if (!countsOf(is_link ? linkFd(number) : sessionFd(number), &counts)) return;
+  const auto got = static_cast<int64_t>(counts.received - known);
   if (got <= 0 || got > receipt.room) return;
   const uint8_t* bytes = region.arena + receipt.offset + receipt.kept;
   const auto count = static_cast<int32_t>(got);
@@ -194,13 +273,33 @@ void Lane::repairSession(int32_t number) {
     return closeSession(number, kCloseReasonClientError);
   interest(session.fd, number, EPOLLIN, true);
   sessionInterest(number);
-  KernelCounts counts;
-  if (session.out_bytes == 0 || !countsOf(session.fd, &counts)) return;
-  const auto sent = static_cast<int64_t>(counts.sent - session.tx);
+  if ((session.flags & kSessionFlagUnix) != 0) repairPeeked(session.fd, session.peeked);
+  if (session.out_bytes == 0) return;
+  const int64_t sent = sentSince(session.fd, wireOf(session), session.tx);
   if (sent < 0 || sent > session.out_bytes) return closeSession(number, kCloseReasonClientError);
   if (sent == 0) return;
   journal.touch(session).tx += static_cast<uint64_t>(sent);
   chains.consume(outOf(session), static_cast<int32_t>(sent));
+}
+
+// Bytes that went out after `known`. -1: nobody can know, a unix socket was just being sent to.
+int64_t Lane::sentSince(int fd, const Wire* wire, uint64_t known) const {
+  KernelCounts counts;
+  if (wire == nullptr)
+    return countsOf(fd, &counts) ? static_cast<int64_t>(counts.sent - known) : -1;
+  if (wire->turn != head->undone) return 0;
+  return wire->sending != 0 ? -1 : wire->sent;
+}
+
+// Bytes of a committed turn are taken out, if the dead owner did not live to do it; what he had
+// only looked at is looked at again.
+void Lane::repairPeeked(int fd, int32_t& peeked) {
+  int ahead = 0;
+  socklen_t length = sizeof ahead;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &ahead, &length) != 0) return;
+  peeked = std::min(peeked, ahead);
+  settlePeeked(fd, peeked);
+  rememberPeeks(fd);
 }
 
 void Lane::repairLink(int32_t number) {
@@ -213,9 +312,9 @@ void Lane::repairLink(int32_t number) {
   const uint32_t events = static_cast<uint32_t>(EPOLLIN) | (writes ? EPOLLOUT : 0u);
   interest(link.fd, number + kLinkId, events, true);
   interest(link.fd, number + kLinkId, events, false);
-  KernelCounts counts;
-  if (link.out_bytes == 0 || !countsOf(link.fd, &counts)) return;
-  const auto sent = static_cast<int64_t>(counts.sent - kSynBytes - link.tx_base - link.tx);
+  if ((link.flags & kLinkFlagUnix) != 0) repairPeeked(link.fd, link.peeked);
+  if (link.out_bytes == 0) return;
+  const int64_t sent = sentSince(link.fd, wireOf(link), kSynBytes + link.tx_base + link.tx);
   if (sent < 0 || sent > link.out_bytes) return lost_links_.push_back(number);
   if (sent == 0) return;
   journal.touch(link).tx += static_cast<uint64_t>(sent);

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "fault.h"
 #include "lane.h"
 
 namespace baton {
@@ -13,23 +14,43 @@ namespace {
 
 constexpr int32_t kPieces = 64;  // iovecs per call: 256 KiB
 
-// Sends from the front of a chain. Bytes sent, or -errno.
-ssize_t sendChain(const ChainStore& chains, const Chain& chain, int fd) {
+ssize_t sendPieces(const iovec* pieces, int32_t count, int fd) {
+  if (count == 1) return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+  msghdr message = {};
+  message.msg_iov = const_cast<iovec*>(pieces);
+  message.msg_iovlen = static_cast<size_t>(count);
+  return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+// Sends from the front of a chain. Bytes sent, or -errno. Of a TCP socket the kernel counts them;
+// for a unix socket `wire` does, where an undone turn leaves it alone.
+ssize_t sendChain(const ChainStore& chains, const Chain& chain, int fd, Wire* wire, int32_t turn) {
   iovec pieces[kPieces];
   const int32_t count = chains.pieces(chain, pieces, kPieces);
-  ssize_t sent;
-  if (count == 1) {
-    sent = send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
-  } else {
-    msghdr message = {};
-    message.msg_iov = pieces;
-    message.msg_iovlen = static_cast<size_t>(count);
-    sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+  if (wire == nullptr) {
+    const ssize_t sent = sendPieces(pieces, count, fd);
+    return sent < 0 ? -errno : sent;
   }
-  return sent < 0 ? -errno : sent;
+  if (wire->turn != turn) *wire = {turn, 0, 0, {}};
+  wire->sending = 1;
+  storeBarrier();
+  const ssize_t sent = sendPieces(pieces, count, fd);
+  const int failed = errno;
+  if (sent > 0) wire->sent += static_cast<int32_t>(sent);
+  storeBarrier();
+  wire->sending = 0;
+  return sent < 0 ? -failed : sent;
 }
 
 }  // namespace
+
+Wire* Lane::wireOf(Session& session) {
+  return (session.flags & kSessionFlagUnix) != 0 ? &wires[numberOf(session)] : nullptr;
+}
+
+Wire* Lane::wireOf(Link& link) {
+  return (link.flags & kLinkFlagUnix) != 0 ? &wires[sizes.sessions + numberOf(link)] : nullptr;
+}
 
 void Lane::interest(int fd, int32_t id, uint32_t events, bool add) {
   epoll_event event = {};
@@ -61,7 +82,7 @@ void Lane::flushSession(int32_t number) {
   int32_t budget = kFlushMax;
   while (out.bytes > 0) {
     if (budget <= 0) return dirtySession(number);
-    const ssize_t sent = sendChain(chains, out, session.fd);
+    const ssize_t sent = sendChain(chains, out, session.fd, wireOf(session), head->turn);
     ++counter->sends;
     if (sent == -EINTR) continue;
     if (sent == -EAGAIN) {
@@ -69,9 +90,11 @@ void Lane::flushSession(int32_t number) {
       return sessionInterest(number);
     }
     if (sent < 0) return closeSession(number, kCloseReasonClientError);
+    FAULT(SessionSent);
     journal.touch(session).tx += static_cast<uint64_t>(sent);
     pool_counters[session.pool].bytes_out += static_cast<double>(sent);
     chains.consume(out, static_cast<int32_t>(sent));
+    FAULT(SessionNoted);
     budget -= static_cast<int32_t>(sent);
   }
   if (session.state == kSessionStateFinishing && session.requests == 0) {
@@ -87,7 +110,7 @@ void Lane::flushLink(int32_t number) {
   int32_t budget = kFlushMax;
   while (out.bytes > 0) {
     if (budget <= 0) return dirtyLink(number);
-    const ssize_t sent = sendChain(chains, out, link.fd);
+    const ssize_t sent = sendChain(chains, out, link.fd, wireOf(link), head->turn);
     ++counter->sends;
     if (sent == -EINTR) continue;
     if (sent == -EAGAIN) {
@@ -97,8 +120,10 @@ void Lane::flushLink(int32_t number) {
     }
     if (sent < 0)
       break;  // the reason comes with the next receive, behind the replies that still arrive
+    FAULT(LinkSent);
     journal.touch(link).tx += static_cast<uint64_t>(sent);
     chains.consume(out, static_cast<int32_t>(sent));
+    FAULT(LinkNoted);
     budget -= static_cast<int32_t>(sent);
   }
   backend_counters[link.backend].in_queue_bytes = out.bytes;

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "fault.h"
 #include "lane.h"
 
 namespace baton {
@@ -50,15 +51,22 @@ void Lane::acceptAll(int32_t number) {
     const bool full = clientsFull(listener.pool) ||
                       (free_sessions_.empty() && head->session_top == sizes.sessions);
     if (full && !(closing_.empty() && closed_.empty())) return;
+    // Said beforehand: whoever finds the connection without a row knows which one it was for.
+    const int32_t row_number = full ? 0 : nextSessionRow();
+    head->accept_row = row_number;
+    storeBarrier();
+    FAULT(AcceptSaid);
     sockaddr_storage address = {};
     socklen_t length = sizeof address;
     const int fd = accept4(listener.fd, reinterpret_cast<sockaddr*>(&address), &length,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      if (errno == EMFILE || errno == ENFILE) refuseForDescriptors(listener);
-      return;  // EAGAIN, or a client that left while it waited
-    }
-    openSession(fd, number, address);
+    FAULT(Accepted);
+    if (fd >= 0) openSession(fd, row_number, number, address);
+    const int failed = fd < 0 ? errno : 0;
+    head->accept_row = 0;
+    if (failed == 0) continue;
+    if (failed == EMFILE || failed == ENFILE) refuseForDescriptors(listener);
+    return;  // EAGAIN, or a client that left while it waited
   }
 }
 
@@ -83,30 +91,42 @@ bool Lane::clientsFull(int32_t pool) const {
   return open >= most;
 }
 
-void Lane::openSession(int fd, int32_t listener, const sockaddr_storage& address) {
-  const int32_t pool = listeners[listener].pool;
-  const int32_t number = clientsFull(pool) ? 0 : takeSessionRow();
+void Lane::openSession(int fd, int32_t number, int32_t listener, const sockaddr_storage& address) {
   const int placed = number == 0 ? -1 : dup3(fd, sessionFd(number), O_CLOEXEC);
   if (placed < 0) {
-    if (number != 0) free_sessions_.push_back(number);
+    const int32_t pool = listeners[listener].pool;
     pool_counters[pool].refused_clients += 1;
     describe(kDescriptorKindClientRefused, pool).command = number == 0 ? 0 : errno;
     return refuse(fd);
   }
+  FAULT(AcceptPlaced);
   close(fd);
-  Session& session = sessions[number];
-  const int32_t generation = session.generation;
-  journal.touch(session);
+  takeSessionRow();
+  fillSession(number, listener, address);
+  interest(placed, number, EPOLLIN, true);
+  FAULT(AcceptRowed);
+  ++head->sessions_open;
+  ++counter->accepts;
+  pool_counters[sessions[number].pool].accepted += 1;
+  pool_counters[sessions[number].pool].client_connections += 1;
+}
+
+// The row of a connection that has come to its number.
+void Lane::fillSession(int32_t number, int32_t listener, const sockaddr_storage& address) {
+  const Listener& from = listeners[listener];
+  Session& session = journal.touch(sessions[number]);
   const int32_t imaged = session.imaged;
+  const int32_t generation = session.generation;
   session = {};
   session.imaged = imaged;
   session.generation = generation;
-  session.fd = placed;
-  session.pool = pool;
+  session.fd = sessionFd(number);
+  session.pool = from.pool;
   session.listener = listener;
-  session.mode = pools[pool].initial_mode;
-  session.flags = listeners[listener].is_unix != 0 ? kSessionFlagUnix : 0;
-  session.cookie = cookieAt(placed);
+  session.mode = pools[from.pool].initial_mode;
+  session.flags = from.is_unix != 0 ? kSessionFlagUnix : 0;
+  if (from.is_unix != 0) rememberPeeks(session.fd);
+  session.cookie = cookieAt(session.fd);
   session.opened_us = session.active_us = head->now_us;
   session.last_command = -1;
   session.client_id = head->next_client_id;
@@ -118,11 +138,6 @@ void Lane::openSession(int fd, int32_t listener, const sockaddr_storage& address
   notePeer(info, address);
   storeBarrier();
   session.state = kSessionStateOpen;
-  interest(placed, number, EPOLLIN, true);
-  ++head->sessions_open;
-  ++counter->accepts;
-  pool_counters[pool].accepted += 1;
-  pool_counters[pool].client_connections += 1;
 }
 
 // The client will send no more. What it asked for is still answered, as far as it reads.
@@ -165,8 +180,11 @@ void Lane::destroyClosing() {
     chains.clear(inOf(session));
     chains.clear(outOf(session));
     interest(session.fd, number, 0, false);
+    FAULT(Unwatched);
     shutdown(session.fd, SHUT_RDWR);  // a duplicate elsewhere would keep the connection open
+    FAULT(ShutDown);
     close(session.fd);
+    FAULT(Closed);
     session.stalled_on = 0;
     session.fd = -1;
     ++session.generation;
@@ -174,6 +192,7 @@ void Lane::destroyClosing() {
     --head->sessions_open;
     pool_counters[session.pool].client_connections -= 1;
     closed_.push_back(number);
+    FAULT(RowFreed);
   }
   closing_.clear();
 }
@@ -203,13 +222,15 @@ void Lane::abandon(Request& request) {
   request.flags &= ~kRequestFlagInSession;
 }
 
-// Graceful end, of a pool or (-1) of all: sessions without work are closed, the others when their
-// last reply is out. Returns how many are left.
-int32_t Lane::drainSessions(int32_t pool) {
+// Graceful end of the sessions of a pool, or of a listener, or (-1, -1) of all: those without work
+// are closed, the others when their last reply is out. Returns how many are left.
+int32_t Lane::drainSessions(int32_t pool, int32_t listener) {
   int32_t left = 0;
   for (int32_t number = 1; number < head->session_top; ++number) {
     Session& session = sessions[number];
-    if (session.state == kSessionStateFree || (pool >= 0 && session.pool != pool)) continue;
+    if (session.state == kSessionStateFree) continue;
+    if (pool >= 0 && session.pool != pool) continue;
+    if (listener >= 0 && session.listener != listener) continue;
     ++left;
     if (session.state != kSessionStateOpen) continue;
     if (session.requests > 0 || session.out_bytes > 0 || session.in_bytes > 0) continue;
@@ -219,9 +240,12 @@ int32_t Lane::drainSessions(int32_t pool) {
 }
 
 // Time is up: whatever they have under way.
-void Lane::cutSessions(int32_t pool) {
+void Lane::cutSessions(int32_t pool, int32_t listener) {
   for (int32_t number = 1; number < head->session_top; ++number) {
-    if (sessions[number].pool == pool) closeSession(number, kCloseReasonDrained);
+    const Session& session = sessions[number];
+    if (pool >= 0 && session.pool != pool) continue;
+    if (listener >= 0 && session.listener != listener) continue;
+    closeSession(number, kCloseReasonDrained);
   }
 }
 

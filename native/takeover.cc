@@ -17,6 +17,7 @@
 
 #include <cerrno>
 
+#include "fault.h"
 #include "fd-pass.h"
 #include "futex.h"
 #include "lane.h"
@@ -56,6 +57,7 @@ bool Lane::yield() {
   const int32_t mine = ownerWord(worker, kOwnerStateServing);
   const int32_t frozen = ownerWord(worker, kOwnerStateFrozen);
   if (!swap(row->owner, mine, frozen)) return true;
+  FAULT(Frozen);
   futexWake(&row->owner);
   const double until = row->frozen_us + kFreezeMs * 1000;
   while (load(row->owner) == frozen && monotonicUs() < until)
@@ -119,7 +121,14 @@ int32_t Lane::fetch() {
   learnHeld();
   std::vector<int32_t> numbers;
   wanted(&numbers);
-  if (numbers.empty()) return 0;
+  const int32_t failed = fetchNumbers(numbers);
+  if (failed < 0) return failed;
+  wanted(&numbers);
+  return static_cast<int32_t>(numbers.size());
+}
+
+// Those of the numbers that are open come to the same numbers here. 0 or -errno.
+int32_t Lane::fetchNumbers(const std::vector<int32_t>& numbers) {
   const auto take = [](void* context, int32_t number, int fd) {
     auto& lane = *static_cast<Lane*>(context);
     const uint64_t cookie = lane.cookieAt(fd);
@@ -127,14 +136,13 @@ int32_t Lane::fetch() {
       lane.held_[static_cast<size_t>(number - lane.fd_base)] = cookie;
     close(fd);
   };
-  constexpr int32_t kBatch = 253;
+  constexpr size_t kBatch = 253;
   for (size_t at = 0; at < numbers.size(); at += kBatch) {
-    const auto count = static_cast<int32_t>(std::min<size_t>(kBatch, numbers.size() - at));
+    const auto count = static_cast<int32_t>(std::min(kBatch, numbers.size() - at));
     const int got = fetchDescriptors(claim_fd, numbers.data() + at, count, kFetchMs, take, this);
     if (got < 0) return got;
   }
-  wanted(&numbers);
-  return static_cast<int32_t>(numbers.size());
+  return 0;
 }
 
 // Whether the process that an owner word names is gone. Its master says so in its row; a process
@@ -191,13 +199,20 @@ int32_t Lane::claim(int timeout_ms) {
   return result;
 }
 
-// The lane is ours: everything that must not wait for the first turn.
+// The lane is ours.
 void Lane::own() {
+  FAULT(Claimed);
   futexWake(&row->owner);
-  row->keeper = worker;
-  ring(keeper_bell);
   ++row->epoch;
   swap(row->claimant, worker, 0);
+}
+
+// From now on this process' keeper answers for the lane; until then the one of the owner before
+// does, for he alone may hold what no row names yet.
+void Lane::nameKeeper() {
+  row->keeper = worker;
+  ring(keeper_bell);
+  FAULT(KeeperNamed);
 }
 
 }  // namespace baton

@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "lane.h"
 
 namespace baton {
@@ -10,13 +11,20 @@ namespace baton {
 // once.
 void Lane::seal() {
   applyPlans(head->decided);
+  FAULT(Applied);
   keepRests();
+  FAULT(RestsKept);
   settleNear();
+  FAULT(NearSettled);
   journal.commit();
+  FAULT(Committed);
+  if (!peeked_.empty()) takePeeked();
+  FAULT(PeekedTaken);
   counter->turns += 1;
   counter->images = static_cast<double>(journal.images());
   chains.nodes.settle();
   chains.chunks.settle();
+  FAULT(UnitsSettled);
   if (head->now_us - trimmed_us_ > kTrimEveryUs) {
     trimmed_us_ = head->now_us;
     chains.nodes.trim();
@@ -33,6 +41,7 @@ void Lane::seal() {
   head->nodes_used = chains.nodes.used();
   head->chunks_used = chains.chunks.used();
   row->turns = (row->turns + 1) & 0x7fffffff;
+  FAULT(Sealed);
 }
 
 // Sends what the sealed turn has queued. This is part of the next turn already.

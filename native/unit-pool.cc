@@ -1,3 +1,4 @@
+#include "fault.h"
 #include "unit-pool.h"
 
 #include <algorithm>
@@ -62,16 +63,19 @@ bool UnitPool::takeBatch() {
     if (batch.owner != 0 || !__atomic_compare_exchange_n(&batch.owner, &nobody, lane_ + 1, false,
                                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
       continue;
+    FAULT(BatchClaimed);
     const uint64_t offset = unit_base_ + static_cast<uint64_t>(index) * kBatchUnits * unit_bytes_;
     if (segment.grow(offset, static_cast<uint64_t>(bytes)) < 0) {
       __atomic_store_n(&batch.owner, 0, __ATOMIC_RELEASE);
       break;
     }
+    FAULT(BatchBacked);
     batch.class_ = class_;
     batch.free = index == 0 ? kAllFree - 1 : kAllFree;
     available_ += __builtin_popcountll(batch.free);
     if (batch.free == kAllFree) ++free_batches_;
     open_.push_back(index);
+    FAULT(BatchReady);
     return true;
   }
   charge(-bytes);
@@ -149,6 +153,10 @@ void UnitPool::rebuild(const std::vector<bool>& reachable) {
   for (int32_t i = 0; i < count_; ++i) {
     Batch& batch = batches_[i];
     if (batch.owner != lane_ + 1) continue;
+    // The owner before may have died before he had backed a batch that he had just claimed.
+    segment.grow(unit_base_ + static_cast<uint64_t>(i) * kBatchUnits * unit_bytes_,
+                 static_cast<uint64_t>(kBatchUnits) * unit_bytes_);
+    batch.class_ = class_;
     uint64_t free = i == 0 ? kAllFree - 1 : kAllFree;
     for (int32_t bit = 0; bit < kBatchUnits; ++bit) {
       if (reachable[static_cast<size_t>(i * kBatchUnits + bit)]) free &= ~(uint64_t{1} << bit);

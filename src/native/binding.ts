@@ -33,6 +33,8 @@ export interface LaneCalls {
    * worker if nobody claims. Returns its pid, or -errno where the kernel forbids it.
    */
   laneKeeper(lane: number, orphanMs: number): number;
+  /** Whether that keeper has died; laneKeeperStop() reaps it. */
+  laneKeeperDied(): boolean;
   laneKeeperStop(): void;
   /**
    * Before a claim: asks the lane's present keeper for descriptors that this process does not have
@@ -67,10 +69,13 @@ export interface LaneCalls {
   laneUnlisten(id: number): void;
   /** Closes this process's copies; others that hold the sockets go on accepting. */
   laneCloseListeners(): void;
-  /** Closes sessions of a pool (-1: of all) that have nothing under way. Returns how many it has left. */
-  laneDrain(pool: number): number;
-  /** Closes every session of a pool, whatever it has under way. */
-  laneCut(pool: number): void;
+  /**
+   * Closes the sessions of a pool, of a listener (the other is -1), or of all (both are) that have
+   * nothing under way. Returns how many are left.
+   */
+  laneDrain(pool: number, listener: number): number;
+  /** Closes them whatever they have under way. */
+  laneCut(pool: number, listener: number): void;
   /** Walks every table and the pool; returns what is wrong, empty when all is well. */
   laneCheck(): string[];
   /** Gives the lane's nodes and chunks back and leaves the lane without an owner: its end. */

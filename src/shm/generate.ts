@@ -6,7 +6,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { CHUNK_BYTES, HISTOGRAM_BUCKETS, NODE_CHUNKS, tables } from './layout.js';
+import { HISTOGRAM_BUCKETS } from './counter-tables.js';
+import { CHUNK_BYTES, NODE_CHUNKS, tables } from './layout.js';
 import { columnBytes, schemaHash, type Column, type Table } from './schema.js';
 
 const root = new URL('../../../', import.meta.url);

@@ -19,6 +19,7 @@
  * `npm run generate` and commit what it writes. Another version may attach to memory made by this
  * one: what may change, and how, is in src/shm/compatibility.ts.
  */
+import { backendCounter, commandCounter, histogram, laneCounter, poolCounter } from './counter-tables.js';
 import { table, type Table } from './schema.js';
 
 /**
@@ -84,7 +85,6 @@ export const lane = table('lane', 'instance', 128, 'One row per lane: who owns i
   ['route_generation', 'i32', 'the routes this lane uses; writer: the owner, at a turn\'s end'],
   ['turns', 'i32', 'turns sealed, wraps; the master sees by it that the worker lives'],
   ['sleeping', 'i32', '1 while the owner waits in epoll'],
-  ['draining', 'i32', '1: graceful end asked for, set by the master'],
   ['restarts', 'i32', 'workers that died on this lane'],
   ['takeovers', 'i32', 'changes of owner without a death'],
   ['base', 'f64', 'offset of the lane\'s extent'],
@@ -139,6 +139,7 @@ export const backend = table('backend', 'instance', 64, 'One Redis server. Writt
 export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit word, and what the two languages tell each other.', [
   ['journal_used', 'i32', 'THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed'],
   ['turn', 'i32', 'number of the open turn; rows carry the turn that last imaged them'],
+  ['accept_row', 'i32', 'session row for the connection that is being accepted, 0 = none'],
   ['undone', 'i32', 'the turn that a dead owner left open, until what it had received is kept, 0 = none'],
   ['descriptors', 'i32', 'descriptors of this turn; writer: C++'],
   ['decided', 'i32', 'descriptors TypeScript has written a plan for; C++ applies up to here'],
@@ -188,6 +189,7 @@ export const session = table('session', 'lane', 192, 'One downstream connection.
   ['whole_bytes', 'i32', 'length of the whole large request at the head of the in chain, 0 = none'],
   ...chain('out'),
   ['held_bytes', 'i32', 'bytes of replies held in request rows, not yet their turn'],
+  ['peeked', 'i32', 'unix sockets: received bytes that are still to be taken out of the socket'],
   ['stalled_on', 'i32', 'link whose queue must shrink before this session is read again'],
   ['rx', 'u64', 'bytes received (kernel-journalled)'],
   ['tx', 'u64', 'bytes sent (kernel-journalled)'],
@@ -234,6 +236,7 @@ export const link = table('link', 'lane', 320, 'One upstream connection. epoll i
   ['stalled', 'i32', '1 while sessions wait for this link\'s queue to shrink'],
   ['replies', 'i32', 'replies to requests on this connection, wraps'],
   ['counted', 'i32', '1 while backend_counter.connections counts it'],
+  ['peeked', 'i32', 'unix sockets: received bytes that are still to be taken out of the socket'],
   ['queued_total', 'u64', 'stream offset after the last queued byte'],
   ['rx', 'u64', 'bytes received on this connection (kernel-journalled)'],
   ['tx', 'u64', 'stream offset after the last sent byte (kernel-journalled)'],
@@ -241,11 +244,11 @@ export const link = table('link', 'lane', 320, 'One upstream connection. epoll i
   ['cookie', 'u64', 'SO_COOKIE of the socket'],
   ['connected_us', 'f64', 'lane time'],
   ['received_us', 'f64', 'lane time of the last byte'],
-  ['deadline_us', 'f64', 'lane time by which it must be up, 0 = nothing is awaited'],
+  ['deadline_us', 'f64', 'lane time by which it must be up, or (Leaving) gone; 0 = nothing is awaited'],
   ['retry_us', 'f64', 'lane time of the next connect, 0 = at once; until then requests fail'],
   ['failures', 'i32', 'connects in a row that failed'],
   ['replies_due', 'i32', 'replies to the handshake that are still to come'],
-  ['reason', 'i32', 'why it was lost last: errno, 0 = closed by the server, -1 = see reason_text'],
+  ['reason', 'i32', 'why it was lost last: errno, -1 = see reason_text, 0 = not lost since it was up'],
   ['reason_bytes', 'i32', 'length of reason_text'],
   ['reason_text', 'u8', 'what the server or the resolver said', 64],
 ]);
@@ -273,6 +276,12 @@ export const request = table('request', 'lane', 128, 'One request: who asked, wh
   ['part', 'i32', 'split part: its number'],
   ['keys', 'i32', 'split parent: keys; inline or, when many, its held chain is then two bytes a key, the part that has it'],
   ['inline', 'u8', 'a short reply held over the turn\'s end', 24],
+]);
+
+export const wire = table('wire', 'lane', 16, 'What went out to a unix socket in the open turn, which no undo takes back. Rows: sessions, then links.', [
+  ['turn', 'i32', 'the turn that the others speak of; another\'s are left over'],
+  ['sending', 'i32', '1 while it is not known whether send has taken bytes'],
+  ['sent', 'i32', 'bytes that the turn has sent'],
 ]);
 
 export const listener = table('listener', 'lane', 64, 'One listening socket of the lane. epoll id = row number + 2^29; row = id of its address.', [
@@ -309,72 +318,6 @@ export const receipt = table('receipt', 'lane', 32, 'One receive of this turn, p
   ['used', 'i32', 'bytes (kept + got) that whole requests have consumed'],
 ]);
 
-export const laneCounter = table('lane_counter', 'lane', 256, 'Counts of the lane as a whole.', [
-  ['turns', 'f64', 'turns'],
-  ['accepts', 'f64', 'connections accepted'],
-  ['accept_errors', 'f64', 'accepts that failed (EMFILE and the like)'],
-  ['sleeps', 'f64', 'times the lane waited'],
-  ['receives', 'f64', 'recv calls'],
-  ['sends', 'f64', 'send calls'],
-  ['images', 'f64', 'before-images written'],
-  ['pool_full', 'f64', 'times the chunk pool had nothing left'],
-  ['stalls', 'f64', 'times a session was stalled on a full link queue'],
-]);
-
-export const poolCounter = table('pool_counter', 'lane', 256, 'Counts per pool.', [
-  ['client_connections', 'f64', 'sessions now'],
-  ['accepted', 'f64', 'sessions ever'],
-  ['client_eof', 'f64', 'closed by the client'],
-  ['client_err', 'f64', 'closed by a socket error'],
-  ['requests', 'f64', 'requests framed'],
-  ['replies', 'f64', 'replies delivered'],
-  ['bytes_in', 'f64', 'bytes from clients'],
-  ['bytes_out', 'f64', 'bytes to clients'],
-  ['forward_error', 'f64', 'requests answered with an error because of a server'],
-  ['fragments', 'f64', 'parts of split requests'],
-  ['local', 'f64', 'requests answered by the proxy'],
-  ['error_protocol', 'f64', 'sessions closed: broken framing'],
-  ['error_unknown', 'f64', 'unknown command or wrong arity'],
-  ['error_refused', 'f64', 'command not supported here'],
-  ['error_crossslot', 'f64', 'keys on several servers'],
-  ['error_auth', 'f64', 'NOAUTH, WRONGPASS'],
-  ['error_timeout', 'f64', 'requests timed out'],
-  ['refused_clients', 'f64', 'connections refused: client_connections reached'],
-  ['closed_output', 'f64', 'sessions closed: client_output_limit'],
-  ['closed_request', 'f64', 'sessions closed: request or inline too long'],
-  ['stalled', 'f64', 'times a session was stalled'],
-]);
-
-export const backendCounter = table('backend_counter', 'lane', 192, 'Counts per server.', [
-  ['connections', 'f64', 'links open now'],
-  ['connects', 'f64', 'connects tried'],
-  ['server_eof', 'f64', 'links closed by the server'],
-  ['server_err', 'f64', 'links lost by an error, connects failed'],
-  ['server_timedout', 'f64', 'requests timed out'],
-  ['requests', 'f64', 'requests queued'],
-  ['request_bytes', 'f64', 'their bytes'],
-  ['responses', 'f64', 'replies received'],
-  ['response_bytes', 'f64', 'their bytes'],
-  ['in_queue', 'f64', 'requests whose reply is owed, now'],
-  ['in_queue_bytes', 'f64', 'bytes queued, not yet sent, now'],
-  ['failures', 'f64', 'failures in a row since the last good reply; the master ejects by it'],
-  ['failures_total', 'f64', 'failures ever'],
-  ['late', 'f64', 'replies that came after their request timed out or its client left'],
-]);
-
-export const commandCounter = table('command_counter', 'lane', 24, 'Counts per command.', [
-  ['calls', 'f64', 'requests'],
-  ['errors', 'f64', 'error replies'],
-  ['usec', 'f64', 'time from arrival to delivery, summed'],
-]);
-
-/** Buckets of a latency histogram: log-linear, 8 per power of two, see src/tables/histogram.ts. */
-export const HISTOGRAM_BUCKETS = 224;
-
-export const histogram = table('histogram', 'lane', HISTOGRAM_BUCKETS * 8, 'Latency, arrival to delivery: pools by id, behind them backends by id.', [
-  ['bucket', 'f64', 'requests whose latency fell in the bucket', HISTOGRAM_BUCKETS],
-]);
-
 export const node = table('node', 'instance', 128, 'Strings up to 24 chunks together. Row 0 is never used.', [
   ['next', 'i32', 'next node of the chain; nothing beyond its tail'],
   ['start', 'i32', 'first byte used, unless it is a head'],
@@ -391,7 +334,7 @@ export const batch = table('batch', 'instance', 16, '64 units of one class: the 
 /** In this order; the position is the table's number in C++ and in the directory. */
 export const tables: readonly Table[] = [
   superblock, directory, lane, worker, pool, backend, node, batch,
-  laneHead, session, sessionInfo, link, request, listener, descriptor, receipt,
+  laneHead, session, sessionInfo, link, request, wire, listener, descriptor, receipt,
   laneCounter, poolCounter, backendCounter, commandCounter, histogram,
 ];
 

@@ -150,6 +150,7 @@ export function laneTables(capacities: Capacities): readonly (readonly [TableNum
     [TableNumber.SessionInfo, sessions],
     [TableNumber.Link, links],
     [TableNumber.Request, requests],
+    [TableNumber.Wire, sessions + links],
     [TableNumber.Listener, pools],
     [TableNumber.Descriptor, DESCRIPTORS],
     [TableNumber.Receipt, RECEIPTS],

@@ -15,18 +15,19 @@ export const enum TableNumber {
   SessionInfo = 10,
   Link = 11,
   Request = 12,
-  Listener = 13,
-  Descriptor = 14,
-  Receipt = 15,
-  LaneCounter = 16,
-  PoolCounter = 17,
-  BackendCounter = 18,
-  CommandCounter = 19,
-  Histogram = 20,
-  Count = 21,
+  Wire = 13,
+  Listener = 14,
+  Descriptor = 15,
+  Receipt = 16,
+  LaneCounter = 17,
+  PoolCounter = 18,
+  BackendCounter = 19,
+  CommandCounter = 20,
+  Histogram = 21,
+  Count = 22,
 }
 
-export const SCHEMA_HASH = 624910839;
+export const SCHEMA_HASH = 569133573;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -94,13 +95,12 @@ export const enum Lane {
   RouteGeneration = 7, // i32: the routes this lane uses; writer: the owner, at a turn's end
   Turns = 8, // i32: turns sealed, wraps; the master sees by it that the worker lives
   Sleeping = 9, // i32: 1 while the owner waits in epoll
-  Draining = 10, // i32: 1: graceful end asked for, set by the master
-  Restarts = 11, // i32: workers that died on this lane
-  Takeovers = 12, // i32: changes of owner without a death
-  Base = 7, // f64: offset of the lane's extent
-  HeartbeatUs = 8, // f64: monotonic time of the last turn
-  FrozenUs = 9, // f64: monotonic time of the last freeze
-  PauseUs = 10, // f64: how long the last takeover kept the lane without an owner
+  Restarts = 10, // i32: workers that died on this lane
+  Takeovers = 11, // i32: changes of owner without a death
+  Base = 6, // f64: offset of the lane's extent
+  HeartbeatUs = 7, // f64: monotonic time of the last turn
+  FrozenUs = 8, // f64: monotonic time of the last freeze
+  PauseUs = 9, // f64: how long the last takeover kept the lane without an owner
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,
@@ -186,23 +186,24 @@ export const enum Batch {
 export const enum LaneHead {
   JournalUsed = 0, // i32: THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
   Turn = 1, // i32: number of the open turn; rows carry the turn that last imaged them
-  Undone = 2, // i32: the turn that a dead owner left open, until what it had received is kept, 0 = none
-  Descriptors = 3, // i32: descriptors of this turn; writer: C++
-  Decided = 4, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
-  Applied = 5, // i32: descriptors C++ has applied
-  Operations = 6, // i32: words used in operation; writer: TypeScript
-  ArenaUsed = 7, // i32: bytes used in the arena
-  Receipts = 8, // i32: receipts of this turn
-  Leave = 9, // i32: 1: return to libuv; writer: C++
-  SessionTop = 10, // i32: rows ever used (high-water mark)
-  LinkTop = 11, // i32: rows ever used
-  RequestTop = 12, // i32: rows ever used
-  SessionsOpen = 13, // i32: sessions now
-  RequestsOpen = 14, // i32: request rows in use
-  Arguments = 15, // i32: words used in argument; writer: C++
-  LinksOpen = 16, // i32: links now
-  NodesUsed = 17, // i32: nodes the lane holds
-  ChunksUsed = 18, // i32: chunks the lane holds
+  AcceptRow = 2, // i32: session row for the connection that is being accepted, 0 = none
+  Undone = 3, // i32: the turn that a dead owner left open, until what it had received is kept, 0 = none
+  Descriptors = 4, // i32: descriptors of this turn; writer: C++
+  Decided = 5, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
+  Applied = 6, // i32: descriptors C++ has applied
+  Operations = 7, // i32: words used in operation; writer: TypeScript
+  ArenaUsed = 8, // i32: bytes used in the arena
+  Receipts = 9, // i32: receipts of this turn
+  Leave = 10, // i32: 1: return to libuv; writer: C++
+  SessionTop = 11, // i32: rows ever used (high-water mark)
+  LinkTop = 12, // i32: rows ever used
+  RequestTop = 13, // i32: rows ever used
+  SessionsOpen = 14, // i32: sessions now
+  RequestsOpen = 15, // i32: request rows in use
+  Arguments = 16, // i32: words used in argument; writer: C++
+  LinksOpen = 17, // i32: links now
+  NodesUsed = 18, // i32: nodes the lane holds
+  ChunksUsed = 19, // i32: chunks the lane holds
   NextClientId = 10, // f64: CLIENT ID of the next session
   NowUs = 11, // f64: lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
   OwnerlessUs = 12, // f64: how long nobody owned the lane, all times together
@@ -239,7 +240,8 @@ export const enum Session {
   OutEnd = 23, // i32: bytes used in the tail node
   OutBytes = 24, // i32: bytes in the chain
   HeldBytes = 25, // i32: bytes of replies held in request rows, not yet their turn
-  StalledOn = 26, // i32: link whose queue must shrink before this session is read again
+  Peeked = 26, // i32: unix sockets: received bytes that are still to be taken out of the socket
+  StalledOn = 27, // i32: link whose queue must shrink before this session is read again
   Rx = 112, // u64: bytes received (kernel-journalled)
   Tx = 120, // u64: bytes sent (kernel-journalled)
   Cookie = 128, // u64: SO_COOKIE of the socket
@@ -301,6 +303,7 @@ export const enum Link {
   Stalled = 26, // i32: 1 while sessions wait for this link's queue to shrink
   Replies = 27, // i32: replies to requests on this connection, wraps
   Counted = 28, // i32: 1 while backend_counter.connections counts it
+  Peeked = 29, // i32: unix sockets: received bytes that are still to be taken out of the socket
   QueuedTotal = 120, // u64: stream offset after the last queued byte
   Rx = 128, // u64: bytes received on this connection (kernel-journalled)
   Tx = 136, // u64: stream offset after the last sent byte (kernel-journalled)
@@ -308,11 +311,11 @@ export const enum Link {
   Cookie = 152, // u64: SO_COOKIE of the socket
   ConnectedUs = 20, // f64: lane time
   ReceivedUs = 21, // f64: lane time of the last byte
-  DeadlineUs = 22, // f64: lane time by which it must be up, 0 = nothing is awaited
+  DeadlineUs = 22, // f64: lane time by which it must be up, or (Leaving) gone; 0 = nothing is awaited
   RetryUs = 23, // f64: lane time of the next connect, 0 = at once; until then requests fail
   Failures = 48, // i32: connects in a row that failed
   RepliesDue = 49, // i32: replies to the handshake that are still to come
-  Reason = 50, // i32: why it was lost last: errno, 0 = closed by the server, -1 = see reason_text
+  Reason = 50, // i32: why it was lost last: errno, -1 = see reason_text, 0 = not lost since it was up
   ReasonBytes = 51, // i32: length of reason_text
   ReasonText = 208, // u8: what the server or the resolver said
   RowWords = 80,
@@ -350,6 +353,16 @@ export const enum Request {
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,
+}
+
+/** What went out to a unix socket in the open turn, which no undo takes back. Rows: sessions, then links. */
+export const enum Wire {
+  Turn = 0, // i32: the turn that the others speak of; another's are left over
+  Sending = 1, // i32: 1 while it is not known whether send has taken bytes
+  Sent = 2, // i32: bytes that the turn has sent
+  RowWords = 4,
+  RowDoubles = 2,
+  RowBytes = 16,
 }
 
 /** One listening socket of the lane. epoll id = row number + 2^29; row = id of its address. */

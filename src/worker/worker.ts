@@ -106,16 +106,29 @@ export class Worker {
 
   /** Everything that can be done before the lane is ours: then a take is short. */
   getReady(): void {
+    this.#startKeeper();
+    process.on('SIGCHLD', () => this.#replaceKeeper());
+    warmUp();
+    prepareLanes(this.#segment);
+    new Orphan(this.order, this.#segment).watch(() => this.stopFast());
+    this.#setState(WorkerState.Ready);
+  }
+
+  #startKeeper(): void {
     const keeper = native.laneKeeper(this.order.lane, ORPHAN_MS);
     this.#column(WorkerRow.KeeperPid, Math.max(0, keeper));
     if (keeper < 0) {
       this.#log.to.warn({ event: 'no_keeper', errno: -keeper },
         'the kernel forbids keepers here: sessions cannot be handed to another worker');
     }
-    warmUp();
-    prepareLanes(this.#segment);
-    new Orphan(this.order, this.#segment).watch(() => this.stopFast());
-    this.#setState(WorkerState.Ready);
+  }
+
+  /** Without a keeper nobody could take the lane over. */
+  #replaceKeeper(): void {
+    if (!native.laneKeeperDied()) return;
+    this.#log.to.error({ event: 'keeper_died' }, 'the keeper has died; a new one is started');
+    native.laneKeeperStop();
+    this.#startKeeper();
   }
 
   /** USR2: the master has written an order into our row. */
@@ -140,7 +153,7 @@ export class Worker {
     this.#setLaneState(LaneState.Draining);
     native.laneCloseListeners();
     this.#timers.every(DRAIN_EVERY_MS, () => {
-      if (native.laneDrain(-1) > 0) return;
+      if (native.laneDrain(-1, -1) > 0) return;
       native.laneFinish();
       this.#check();
       this.#end();
@@ -192,7 +205,7 @@ export class Worker {
     const { doubles, poolCounter } = this.#view;
     for (let id = 0; id < this.#segment.plan.capacities.pools / 2; id++) {
       const at = poolCounter + id * PoolCounter.RowDoubles + PoolCounter.ClientConnections;
-      if (doubles[at]! > 0 && !known.has(id)) native.laneCut(id);
+      if (doubles[at]! > 0 && !known.has(id)) native.laneCut(id, -1);
     }
   }
 
@@ -236,16 +249,24 @@ export class Worker {
     }
   }
 
-  /** Pools that are no longer configured: their sessions end when they are idle, or time is up. */
+  /**
+   * Sessions of pools that are no longer configured, or that came by an address that is not, end
+   * when they are idle, or when time is up.
+   */
   #drainRetired(): void {
-    let retired = this.#roster.pools.filter(({ isRetired }) => isRetired);
+    const { pools, listeners, settings } = this.#roster;
+    let retired = [
+      ...pools.filter(({ isRetired }) => isRetired).map(({ id }) => [id, -1] as const),
+      ...listeners.filter(({ isRetired }) => isRetired).map(({ id }) => [-1, id] as const),
+    ];
     if (retired.length === 0) return;
-    const patienceMs = this.#roster.settings.global.workerShutdownTimeoutMs;
     const drain = this.#timers.every(DRAIN_EVERY_MS, () => {
-      retired = retired.filter(({ id }) => native.laneDrain(id) > 0);
+      retired = retired.filter(([pool, listener]) => native.laneDrain(pool, listener) > 0);
       if (retired.length === 0) this.#timers.stop(drain);
     });
-    this.#timers.after(patienceMs, () => retired.forEach(({ id }) => native.laneCut(id)));
+    this.#timers.after(settings.global.workerShutdownTimeoutMs, () => {
+      for (const [pool, listener] of retired) native.laneCut(pool, listener);
+    });
   }
 
   // --- the loop ---

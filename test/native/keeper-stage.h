@@ -206,7 +206,7 @@ class Lane {
   void name(const Worker& worker);
   void nameNobody() { __atomic_store_n(named_, 0, __ATOMIC_RELEASE); }
   baton::KeeperOrder order(int32_t row, int pid, int bell, int orphan_ms) const {
-    return {keepers(), pid, row, named_, kFirst, bell, 12, orphan_ms};
+    return {keepers(), pid, row, named_, kFirst, named_ + 1, bell, 12, orphan_ms};
   }
 
   // A request of somebody who does not wait for the reply. False: the queue is full.

@@ -1,0 +1,41 @@
+// Places in the program where a test can let it die: FAULT(name) between two steps that a death must
+// not tear apart. In the product nothing is left of them.
+//
+//   page shared with the test:  [name that is armed | reaches to go | what to do | reaches of each name]
+//
+// A worker finds the page by the file that BATON_FAULTS names. What is armed fires once.
+#pragma once
+
+#ifndef BATON_FAULTS
+#define FAULT(name)
+#else
+#include <cstdint>
+
+namespace baton {
+
+// In the order of a turn, then of a takeover.
+#define BATON_FAULT_NAMES(each)                                                                 \
+  each(Applied) each(RestsKept) each(NearSettled) each(TurnBumped) each(Committed)              \
+  each(PeekedTaken) each(UnitsSettled) each(Sealed) each(LinkSent) each(LinkNoted)              \
+  each(SessionSent) each(SessionNoted) each(Unwatched) each(ShutDown) each(Closed)              \
+  each(RowFreed) each(ReceiptOpened) each(Received) each(ReceiveNoted) each(Framed)             \
+  each(ReplyReceived) each(ReplyNoted) each(RepliesFramed) each(AcceptSaid) each(Accepted)      \
+  each(AcceptPlaced) each(AcceptRowed) each(SocketMade) each(ConnectStarted) each(ConnectNoted) \
+  each(Greeted) each(BatchClaimed) each(BatchBacked) each(BatchReady) each(ImageWritten)        \
+  each(Claimed) each(UndoBegun) each(ImageRestored) each(Undone) each(Recounted)                \
+  each(ReceivedKept) each(AcceptedAdopted) each(SessionsRepaired) each(LinksRepaired)           \
+  each(RepairCommitted) each(KeeperNamed) each(Frozen)
+
+enum FaultName : int32_t {
+#define BATON_FAULT_ENUM(name) kFault##name,
+  BATON_FAULT_NAMES(BATON_FAULT_ENUM)
+#undef BATON_FAULT_ENUM
+  kFaults
+};
+
+void faultPoint(FaultName name);
+
+}  // namespace baton
+
+#define FAULT(name) ::baton::faultPoint(::baton::kFault##name)
+#endif
