@@ -107,8 +107,10 @@ export class Verifier {
     const length = Math.min(piece.length - this.#at, bytes.length - at);
     const isSame = piece.compare(bytes, at, at + length, this.#at, this.#at + length) === 0;
     if (!isSame) {
-      this.#break(`${expected.request}: expected ${show(piece.subarray(this.#at))}`
-        + ` (byte ${this.#at} of piece ${this.#piece}), got ${show(bytes.subarray(at))}`);
+      let same = 0;
+      while (piece[this.#at + same] === bytes[at + same]) same += 1;
+      this.#break(`${expected.request}: from byte ${this.#at + same} of piece ${this.#piece} on `
+        + `expected ${show(piece.subarray(this.#at + same))}, got ${show(bytes.subarray(at + same))}`);
       return at;
     }
     this.#at += length;
