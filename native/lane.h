@@ -284,6 +284,7 @@ class Lane {
   void dropConnect(int32_t number, bool is_here);
   void recount();
   void closeStale();
+  void fetchListeners();
   void listSessions();
   void listLinks();
 

@@ -84,6 +84,7 @@ void Lane::begin() {
     if (requests[i].state == kRequestStateFree) free_requests_.push_back(i);
   }
   closeStale();
+  fetchListeners();
   forgetHeld();
   nameKeeper();
   row->pause_us = inherited_ ? 0 : monotonicUs() - row->frozen_us;
@@ -403,7 +404,8 @@ void Lane::listLinks() {
 
 // Descriptors of connections that have ended since they were fetched.
 void Lane::closeStale() {
-  for (size_t i = 1; i < held_.size(); ++i) {
+  const auto end = static_cast<size_t>(sizes.sessions + sizes.links);
+  for (size_t i = 1; i < std::min(end, held_.size()); ++i) {
     if (held_[i] == 0) continue;
     const auto number = static_cast<int32_t>(i);
     const bool is_link = number >= sizes.sessions;
@@ -413,6 +415,18 @@ void Lane::closeStale() {
                 : sessions[i].state != kSessionStateFree && sessions[i].cookie == held_[i];
     if (!is_row) close(fd_base + number);
   }
+}
+
+// Listening sockets that the owner before watches and this process does not have: its configuration
+// does not name them, and only who has the socket can take it out of the lane's epoll.
+void Lane::fetchListeners() {
+  std::vector<int32_t> numbers;
+  for (int32_t id = 0; id < sizes.listeners; ++id) {
+    const bool is_watched = listeners[id].state == kListenerStateWatched;
+    if (is_watched && cookieAt(listenerFd(id)) != listeners[id].cookie)
+      numbers.push_back(listenerFd(id));
+  }
+  if (!numbers.empty()) fetchNumbers(numbers);
 }
 
 // In the first turn, which sockets alone would not cause.

@@ -72,8 +72,20 @@ bool Lane::yield() {
 // Time without an owner is taken out of the lane's.
 void Lane::resumeTime() { head->ownerless_us = monotonicUs() - head->now_us; }
 
-// A clean end: nobody owns the lane, nobody has anything in it.
+// A clean end: nobody owns the lane, nobody has anything in it. Connections end here and now: a
+// frozen worker may hold duplicates of them.
 void Lane::leave() {
+  const auto end = [&](int fd, int32_t id) {
+    if (fd < 0) return;
+    interest(fd, id, 0, false);
+    shutdown(fd, SHUT_RDWR);
+  };
+  for (int32_t i = 1; i < head->session_top; ++i) {
+    if (sessions[i].state != kSessionStateFree) end(sessions[i].fd, i);
+  }
+  for (int32_t i = 1; i < head->link_top; ++i) {
+    if (links[i].state != kLinkStateFree) end(links[i].fd, i + kLinkId);
+  }
   chains.nodes.releaseAll();
   chains.chunks.releaseAll();
   swap(row->owner, ownerWord(worker, kOwnerStateServing), 0);
@@ -94,8 +106,9 @@ void Lane::forgetHeld() { held_.clear(); }
 
 void Lane::learnHeld() {
   if (!held_.empty()) return;
-  held_.assign(static_cast<size_t>(sizes.sessions + sizes.links), 0);
-  for (size_t i = 1; i < held_.size(); ++i) held_[i] = cookieAt(fd_base + static_cast<int32_t>(i));
+  held_.assign(static_cast<size_t>(sizes.sessions + sizes.links + sizes.listeners), 0);
+  for (size_t i = 1; i < static_cast<size_t>(sizes.sessions + sizes.links); ++i)
+    held_[i] = cookieAt(fd_base + static_cast<int32_t>(i));
 }
 
 // Descriptors of rows that are open, and not here yet.
@@ -158,6 +171,7 @@ bool Lane::isDead(int32_t owner) const {
 int32_t Lane::claim(int timeout_ms) {
   const int32_t mine = ownerWord(worker, kOwnerStateServing);
   const double until = monotonicUs() + timeout_ms * 1000.0;
+  learnHeld();  // of a lane that is empty, too: what is here of it from before is stale
   if (swap(row->owner, 0, mine)) {
     own();
     wipe();

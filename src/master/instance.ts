@@ -9,6 +9,7 @@
  *                                                └── or are ended: nothing has changed
  */
 import { fchownSync } from 'node:fs';
+import { isAlive } from '../base/alive.js';
 import { assert } from '../base/assert.js';
 import { OperatorError } from '../base/errors.js';
 import type { Roster } from '../config/roster.js';
@@ -20,7 +21,7 @@ import { Backend, Lane, Superblock, TableNumber } from '../tables/columns.gen.js
 import { CounterSource } from '../tables/counters.js';
 import { checkSizes, misfits, roomOf, sizesFor } from './capacities.js';
 import type { Generation } from './generation.js';
-import { isAlive, LaneRows } from './lane-rows.js';
+import { LaneRows } from './lane-rows.js';
 import { createObject, objectName, type Warn } from './memory.js';
 import { backendWord, writePools, writeRoutes } from './pool-rows.js';
 import { backendIdentities, nextRoster, type PartsInUse } from './roster-keeper.js';
@@ -116,7 +117,7 @@ export class Instance extends LaneRows {
     const inUse: PartsInUse = {
       hasClients: (pool) => counters.hasClients(pool),
       hasLinks: (backend) => counters.hasLinks(backend),
-      isWatched: (listener) => this.isWatched(listener),
+      isWatched: (listener) => this.isListenerInUse(listener),
     };
     const asked = { settings, before, inUse, room: roomOf(capacities) };
     const roster = nextRoster({ ...asked, keepsCounts: true });

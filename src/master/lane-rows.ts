@@ -9,10 +9,15 @@
  * A row that a lane names as its owner, claimant or keeper is not used again: whoever reads its
  * number there must not take the next worker of that row for the one that is meant.
  */
-import { ListenerState, OwnerState, WorkerState, type WorkerOrder } from '../shm/codes.js';
+import { isAlive } from '../base/alive.js';
+import {
+  ListenerState, OwnerState, SessionState, WorkerState, type WorkerOrder,
+} from '../shm/codes.js';
 import { WORKERS_MAX } from '../shm/plan.js';
 import type { Segment } from '../shm/segment.js';
-import { Lane, Listener, TableNumber, Worker } from '../tables/columns.gen.js';
+import {
+  Lane, LaneHead, Listener, Session, TableNumber, Worker,
+} from '../tables/columns.gen.js';
 import type { Generation } from './generation.js';
 
 export interface WorkerRow {
@@ -71,12 +76,34 @@ export class LaneRows {
       segment.laneViews(lane).words[at + Listener.State] === ListenerState.Watched);
   }
 
+  /** Some lane has a session that came by that listener, or accepts there. */
+  isListenerInUse(listener: number): boolean {
+    return this.isWatched(listener) || this.lanes.some((lane) => this.#hasSession(lane, listener));
+  }
+
+  #hasSession(lane: number, listener: number): boolean {
+    const { tableBase } = this.segment.plan;
+    const { words } = this.segment.laneViews(lane);
+    const top = words[tableBase[TableNumber.LaneHead]! / 4 + LaneHead.SessionTop]!;
+    for (let row = 1; row < top; row++) {
+      const at = tableBase[TableNumber.Session]! / 4 + row * Session.RowWords;
+      const isOpen = words[at + Session.State] !== SessionState.Free;
+      if (isOpen && words[at + Session.Listener] === listener) return true;
+    }
+    return false;
+  }
+
   /** Counts a worker that died on a lane. */
   countRestart(lane: number): void {
     Atomics.add(this.segment.shared.words, this.#lane(lane) + Lane.Restarts, 1);
   }
 
   // --- workers ---
+
+  /** Which process a row is for, before that can say so itself: another master may ask for it. */
+  noteWorker(row: number, pid: number): void {
+    Atomics.store(this.segment.shared.words, this.#worker(row) + Worker.Pid, pid);
+  }
 
   /** A row for a new worker, in state Starting. Throws when all are taken. */
   takeWorker(lane: number, { roster }: Generation): number {
@@ -194,16 +221,5 @@ export class LaneRows {
 
   #worker(row: number): number {
     return this.segment.wordBase(TableNumber.Worker) + row * Worker.RowWords;
-  }
-}
-
-/** A process that is not ours to signal is alive, too. */
-export function isAlive(pid: number): boolean {
-  if (pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

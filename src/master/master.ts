@@ -20,7 +20,6 @@ import { native } from '../native/binding.js';
 import { Crew } from './crew.js';
 import { unpack, type Handover } from './handover.js';
 import { House } from './house.js';
-import { notify } from './notify.js';
 import { Office } from './office.js';
 import { ParentLine } from './parent-line.js';
 import { Patience } from './patience.js';
@@ -338,9 +337,8 @@ export class Master {
   }
 
   #beginStop(signal: 'SIGQUIT' | 'SIGTERM'): void {
-    if (this.#office.isHeld) notify({ kind: 'stopping' }); // else another master goes on
-    // Clients are refused from now on, not left waiting; but only if nobody else serves them.
-    if (this.#office.isHeld) this.house.listeners.close();
+    this.#succession?.clearAway();
+    this.#office.close();
     this.#reloading?.stop();
     this.#upgrade?.stop(signal);
     for (const crew of this.#crews()) crew.end(signal);
@@ -366,9 +364,8 @@ export class Master {
   }
 
   #hasAllEnded(): boolean {
-    const isUpgradeOver = this.#upgrade?.hasSuccessorEnded ?? true;
-    return this.#crews().every(({ hasEnded }) => hasEnded)
-      && (isUpgradeOver || this.#upgrade!.isDone);
+    const isUpgradeOver = this.#upgrade === null || this.#upgrade.hasSuccessorEnded;
+    return this.#crews().every((crew) => crew.hasEnded) && (isUpgradeOver || this.#upgrade!.isDone);
   }
 
   #end(): void {

@@ -67,6 +67,13 @@ export class Office {
     this.house.admin.pause();
   }
 
+  /** Baton ends: clients are refused from now on, not left waiting. Unless another is in charge. */
+  close(): void {
+    if (!this.#isHeld) return;
+    this.house.listeners.close();
+    notify({ kind: 'stopping' });
+  }
+
   /** A crew for this generation; nobody is started yet. */
   crewOf(generation: Generation): Crew {
     return new Crew({

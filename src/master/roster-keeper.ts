@@ -23,7 +23,7 @@ import type { PoolSettings, ServerSettings, Settings } from '../config/settings.
 export interface PartsInUse {
   readonly hasClients: (pool: number) => boolean;
   readonly hasLinks: (backend: number) => boolean; // connected, or owing replies
-  readonly isWatched: (listener: number) => boolean;
+  readonly isWatched: (listener: number) => boolean; // or has brought sessions that are there
 }
 
 /** Ids lie below. */

@@ -30,6 +30,7 @@ export const enum Goal {
 export interface WorkerRows {
   openLane(lane: number): void;
   takeWorker(lane: number, generation: Generation): number;
+  noteWorker(row: number, pid: number): void;
   freeWorker(row: number): void;
   workerState(row: number): WorkerState;
   workerError(row: number): number;
@@ -164,6 +165,7 @@ export class Seat {
     this.#wasReady = false;
     const child = spawn(this.lane, this.#row);
     this.#child = child;
+    if (child.pid !== undefined) rows.noteWorker(this.#row, child.pid);
     this.#isLow = child.pid !== undefined && this.#isLaneServed();
     if (this.#isLow) priority.lower(child.pid!);
     this.#startedAt = performance.now();

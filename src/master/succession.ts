@@ -121,6 +121,13 @@ export class Succession {
     return false;
   }
 
+  /** It stops, alone: what the dead master had in charge is this one's to clear away. */
+  clearAway(): void {
+    if (!this.#isAlone || this.office.isHeld) return;
+    this.office.hold(this.generation);
+    this.office.house.pidFile?.removeOld(this.handover.masterPid);
+  }
+
   /** Goes as far as it can now. Called in each cycle of the master's loop. */
   continue(): void {
     switch (this.#stage) {

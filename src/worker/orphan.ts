@@ -3,6 +3,7 @@
  * who will take the lane: another master's worker that waits for it, as during an upgrade. Without
  * such a worker nobody could ever reload or stop this one, so it ends.
  */
+import { isAlive } from '../base/alive.js';
 import type { WorkerOrder } from '../base/worker-order.js';
 import { native } from '../native/binding.js';
 import { WorkerState } from '../shm/codes.js';
@@ -47,14 +48,6 @@ export class Orphan {
       if (!isWaiting || words[at + Worker.Lane] !== this.order.lane) continue;
       if (master !== this.order.masterPid && isAlive(master)) return true;
     }
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
     return false;
   }
 }

@@ -79,7 +79,6 @@ export class Worker {
     this.#segment = Segment.attach(order.shmFd, order.segmentBytes);
     this.#laneRow = this.#segment.wordBase(TableNumber.Lane) + order.lane * Lane.RowWords;
     this.#workerRow = this.#segment.wordBase(TableNumber.Worker) + order.worker * WorkerRow.RowWords;
-    this.#introduce();
     this.#roster = this.#readRoster();
     this.#view = new LaneView(this.#segment.plan, this.#segment.laneViews(order.lane));
     attachLane(this.#segment, order);
@@ -106,11 +105,13 @@ export class Worker {
 
   /** Everything that can be done before the lane is ours: then a take is short. */
   getReady(): void {
+    // Before anything of ours can be seen: if the master is gone, our row may be another's by now.
+    new Orphan(this.order, this.#segment).watch(() => this.stopFast());
+    this.#introduce();
     this.#startKeeper();
     process.on('SIGCHLD', () => this.#replaceKeeper());
     warmUp();
     prepareLanes(this.#segment);
-    new Orphan(this.order, this.#segment).watch(() => this.stopFast());
     this.#setState(WorkerState.Ready);
   }
 
@@ -236,17 +237,17 @@ export class Worker {
     this.#setState(WorkerState.Frozen);
   }
 
+  /** Of what the owner before has watched, also what only his configuration knew ends here. */
   #listen(): void {
     const { words } = this.#view;
     const table = this.#segment.plan.tableBase[TableNumber.Listener]! / 4;
-    for (const { id, pool, isUnix, isRetired } of this.#roster.listeners) {
-      if (!isRetired) {
-        native.laneListen(id, pool, isUnix);
-        continue;
-      }
+    const wanted = this.#roster.listeners.filter(({ isRetired }) => !isRetired);
+    const ids = new Set(wanted.map(({ id }) => id));
+    for (let id = 0; id < this.#segment.plan.capacities.pools; id++) {
       const state = words[table + id * Listener.RowWords + Listener.State];
-      if (state === ListenerState.Watched) native.laneUnlisten(id);
+      if (state === ListenerState.Watched && !ids.has(id)) native.laneUnlisten(id);
     }
+    for (const { id, pool, isUnix } of wanted) native.laneListen(id, pool, isUnix);
   }
 
   /**

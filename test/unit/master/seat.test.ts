@@ -21,6 +21,8 @@ class FakeRows implements WorkerRows {
   serving = 0; // row of the lane's owner
 
   openLane(): void {}
+  noteWorker(): void {}
+
   takeWorker(): number {
     this.error.push(0);
     return this.state.push(WorkerState.Starting) - 1;
