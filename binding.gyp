@@ -1,6 +1,7 @@
 {
-  # sanitize=1 (scripts/build.mjs --asan) builds with the address and UB sanitizers.
-  'variables': { 'sanitize%': 0 },
+  # sanitize=1 (scripts/build.mjs --asan): with the address and UB sanitizers.
+  # faults=1 (--faults): with the places in which tests let a worker die (native/fault.h).
+  'variables': { 'sanitize%': 0, 'faults%': 0 },
   'targets': [{
     'target_name': 'baton',
     'sources': ['<!@(ls native/*.cc)'],
@@ -11,7 +12,7 @@
     'cflags!': ['-O2'],
     'cflags_cc': ['-std=c++20', '-O3', '-fno-exceptions', '-fno-rtti'],
     'cflags_cc!': ['-std=gnu++17', '-std=gnu++20', '-O2'],
-    'conditions': [['sanitize==0', {
+    'conditions': [['faults==1', { 'defines': ['BATON_FAULTS'] }], ['sanitize==0 and faults==0', {
       # The lane's concerns are files of their own; what they share is small and wants to be inlined.
       'cflags_cc': ['-flto=auto'],
       'ldflags': ['-flto=auto', '-O3'],

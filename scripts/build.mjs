@@ -6,7 +6,8 @@
  *
  * A half whose inputs are older than its stamp is skipped, so a second build takes no time. The
  * stamp carries the time at which the build began: a file saved meanwhile makes it stale again.
- * --asan builds the addon a second time, into build-asan/, with address and UB sanitizers.
+ * --asan builds the addon once more, into build-asan/, with address and UB sanitizers; --faults into
+ * build-faults/, with the places in which tests let a worker die.
  */
 import {
   copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync,
@@ -17,6 +18,7 @@ import { Refusal, asProgram, nodeGyp, root, run, say, which } from './run.mjs';
 
 const COMPILED = ['src', 'test', 'bench'];
 const BUILD_JOBS = 2;
+const VARIANTS = { asan: '-Dsanitize=1', faults: '-Dfaults=1' };
 
 /** Every file below a folder that passes the test, as absolute paths. */
 function filesBelow(folder, wanted) {
@@ -136,9 +138,9 @@ async function buildAddon(place, defines) {
   say(`built the addon in ${seconds(began)}`);
 }
 
-/** node-gyp builds beside binding.gyp only, so the second build gets a folder of links. */
-function asanPlace() {
-  const place = join(root, 'build-asan');
+/** node-gyp builds beside binding.gyp only, so another build gets a folder of links. */
+function placeOf(variant) {
+  const place = join(root, `build-${variant}`);
   mkdirSync(place, { recursive: true });
   copyFileSync(join(root, 'binding.gyp'), join(place, 'binding.gyp'));
   for (const name of ['native', 'node_modules', 'package.json']) {
@@ -157,18 +159,22 @@ export function isBuilt() {
 }
 
 /** Builds what is stale. Throws Refusal with a line for the operator when it cannot. */
-export async function build({ asan = false } = {}) {
+export async function build({ variants = [] } = {}) {
   if (!isCompiled()) await compile();
   if (!isAddonBuilt(root)) await buildAddon(root, []);
-  if (!asan) return;
-  const place = asanPlace();
-  if (!isAddonBuilt(place)) await buildAddon(place, ['-Dsanitize=1']);
+  for (const variant of variants) {
+    const place = placeOf(variant);
+    if (!isAddonBuilt(place)) await buildAddon(place, [VARIANTS[variant]]);
+  }
 }
 
 await asProgram(import.meta.url, async (args) => {
-  const strange = args.find((arg) => arg !== '--asan');
-  if (strange !== undefined) throw new Refusal(`${strange}: the only option is --asan`);
+  const variants = args.map((arg) => arg.replace(/^--/, ''));
+  const strange = variants.find((variant) => VARIANTS[variant] === undefined);
+  if (strange !== undefined) {
+    throw new Refusal(`${strange}: the options are --${Object.keys(VARIANTS).join(', --')}`);
+  }
   const wasBuilt = isBuilt();
-  await build({ asan: args.includes('--asan') });
+  await build({ variants });
   if (wasBuilt) say('dist and the addon are up to date');
 });

@@ -136,13 +136,13 @@ async function installPrograms(names) {
 
 /**
  * Makes ready for a run that needs `programs` (keys of PROGRAMS). `dev` asks for the development
- * packages even if nothing has to be compiled. Throws Refusal when something cannot be had.
+ * packages even if nothing has to be compiled, `variants` for other builds of the addon. Throws Refusal when something cannot be had.
  */
-export async function setup({ programs, dev = false, asan = false }) {
+export async function setup({ programs, dev = false, variants = [] }) {
   const isDev = dev || !isBuilt();
   if (NO_INSTALL) await refuseAllMissing(programs, isDev);
   await installPackages(isDev);
-  await build({ asan });
+  await build({ variants });
   await installPrograms(programs);
 }
 

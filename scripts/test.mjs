@@ -177,7 +177,8 @@ await asProgram(import.meta.url, async (args) => {
   const strange = args.find((arg) => arg.startsWith('--') && arg !== '--asan');
   if (strange !== undefined) throw new Refusal(`${strange}: the only option is --asan`);
   const filters = args.filter((arg) => !arg.startsWith('--'));
-  await setup({ programs: TEST_PROGRAMS, dev: true, asan });
+  const variants = asan ? ['faults', 'asan'] : ['faults'];
+  await setup({ programs: TEST_PROGRAMS, dev: true, variants });
   const names = testFiles(filters);
   if (names.length === 0) throw new Refusal(`no test file matches ${filters.join(' ')}`);
   mkdirSync(LOGS, { recursive: true });

@@ -1,0 +1,126 @@
+/**
+ * Goal: a worker may die between any two steps of a turn, of its start and of a takeover, and no
+ *   client can tell: nothing closed, lost, doubled or out of order, nothing leaked.
+ * Method: an addon with named places (native/fault.h), of which one at a time is armed while an
+ *   exact load runs; what a place needs to be reached at all is done meanwhile.
+ */
+import t from 'tap';
+import { WorkerState } from '../../src/shm/codes.js';
+import type { Baton } from '../support/baton.js';
+import { ExactLoad, isFlawless } from '../support/exact-load.js';
+import { Faults } from '../support/faults.js';
+import { reload } from '../support/hot-restart.js';
+import { Redis } from '../support/redis.js';
+import { dice } from '../support/seed.js';
+import { startUnderLoad } from '../support/under-load.js';
+import { waitFor } from '../support/wait-for.js';
+
+t.setTimeout(400_000); // for the whole file, on a busy machine
+t.jobs = 3; // much of the time is the pause before a worker that keeps dying is replaced
+
+const servers = await Redis.startMany(t, 3);
+
+/** Places that only a client who comes or goes brings a worker to. */
+const OF_CLIENTS = ['Unwatched', 'ShutDown', 'Closed', 'RowFreed',
+  'AcceptSaid', 'Accepted', 'AcceptPlaced', 'AcceptRowed'];
+/** Places that only the next owner of a lane comes to. */
+const OF_HEIRS = ['Claimed', 'UndoBegun', 'ImageRestored', 'Undone', 'Recounted', 'ReceivedKept',
+  'AcceptedAdopted', 'SessionsRepaired', 'LinksRepaired', 'RepairCommitted', 'KeeperNamed'];
+/** Places that a worker passes when it first connects, before there are sessions to lose. */
+const OF_THE_START = ['SocketMade', 'ConnectStarted', 'ConnectNoted', 'Greeted'];
+const OF_GIVING = ['Frozen'];
+/** Those pauses add up: who reads slowly may wait that long for a whole reply. */
+const PATIENCE_MS = 60_000;
+
+function isServed(baton: Baton): boolean {
+  const lanes = baton.lanes();
+  return lanes.length === 2 && lanes.every(({ owner }) =>
+    owner !== null && owner.state === WorkerState.Serving && isThere(owner.pid));
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function comeAndGo(baton: Baton): Promise<void> {
+  const client = await baton.client();
+  await client.call('PING');
+  client.destroy();
+}
+
+/** Arms a place and waits for the death there, and until every lane is served again. */
+async function dieAt(
+  baton: Baton, faults: Faults, name: string, after: number, provoke: () => Promise<void> | void,
+): Promise<void> {
+  faults.arm(name, { after });
+  await waitFor(`a death at ${name}`, async () => {
+    if (faults.hit === 0) await provoke();
+    return faults.hit;
+  }, 20_000);
+  await waitFor(`every lane to be served after ${name}`, () => isServed(baton), 20_000);
+}
+
+async function underFaults(t: Parameters<typeof startUnderLoad>[0]): Promise<{
+  baton: Baton; load: ExactLoad; faults: Faults;
+}> {
+  const faults = Faults.open(t);
+  return { ...await startUnderLoad(t, servers, { environment: faults.environment },
+    { patienceMs: PATIENCE_MS }), faults };
+}
+
+t.test('in a turn', { buffered: true }, async (t) => {
+  const { baton, load, faults } = await underFaults(t);
+  const random = dice(t);
+  const special = [...OF_CLIENTS, ...OF_HEIRS, ...OF_THE_START, ...OF_GIVING];
+  for (const name of Faults.names.filter((each) => !special.includes(each))) {
+    await dieAt(baton, faults, name, 1 + random.below(20), () => {});
+    t.same((await load.round()).trouble, [], name);
+  }
+  isFlawless(t, await load.finish());
+});
+
+t.test('while clients come and go', { buffered: true }, async (t) => {
+  const { baton, load, faults } = await underFaults(t);
+  for (const name of OF_CLIENTS) {
+    await dieAt(baton, faults, name, 1, () => comeAndGo(baton));
+    t.same((await load.round()).trouble, [], name);
+  }
+  isFlawless(t, await load.finish());
+});
+
+t.test('one after the other, in what the one before has left', { buffered: true }, async (t) => {
+  const { baton, load, faults } = await underFaults(t);
+  for (const name of OF_HEIRS) {
+    let isBegun = false;
+    await dieAt(baton, faults, name, 1, () => {
+      if (!isBegun) process.kill(baton.workers()[0]!, 'SIGKILL');
+      isBegun = true;
+    });
+    t.same((await load.round()).trouble, [], name);
+  }
+  isFlawless(t, await load.finish());
+});
+
+t.test('frozen, while another is about to claim', { buffered: true }, async (t) => {
+  const { baton, load, faults } = await underFaults(t);
+  faults.arm('Frozen');
+  await reload(baton);
+  t.not(faults.hit, 0, 'an owner died as it gave its lane away');
+  t.same((await load.round()).trouble, []);
+  isFlawless(t, await load.finish());
+});
+
+t.test('at its first connects', { buffered: true }, async (t) => {
+  for (const name of OF_THE_START) {
+    const faults = Faults.open(t);
+    faults.arm(name, { after: 2 });
+    const { baton, load } = await startUnderLoad(t, servers, { environment: faults.environment });
+    t.not(faults.hit, 0, name);
+    isFlawless(t, await load.finish());
+    await baton.stop();
+  }
+});
