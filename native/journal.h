@@ -57,13 +57,22 @@ class Journal {
   // The turn's number goes on first: were it the other way round, a death in between would leave a
   // turn open whose rows claim to be imaged and are not. 0 is nobody's turn.
   void commit() {
+    *const_cast<volatile int32_t*>(&head_->closing) = head_->turn;
     nextTurn();
     FAULT(TurnBumped);
     *const_cast<volatile int32_t*>(&head_->journal_used) = 0;
     storeBarrier();
+    *const_cast<volatile int32_t*>(&head_->closing) = 0;
+    storeBarrier();
   }
 
   int32_t used() const { return head_->journal_used; }
+
+  // The turn that no commit has closed. One that was cut short has moved the number on, and not
+  // emptied the journal.
+  int32_t openTurn() const {
+    return head_->journal_used > 0 && head_->closing != 0 ? head_->closing : head_->turn;
+  }
   int64_t images() const { return images_; }  // kept so far, by this owner
 
   // Shows every row that has an image: void(const uint8_t* row).

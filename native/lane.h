@@ -268,7 +268,6 @@ class Lane {
   // recover.cc
   void wipe();
   void repair();
-  int32_t openTurn() const;
   void undoTurn(std::vector<int32_t>* accepted);
   void adoptAccepted(const std::vector<int32_t>& rows);
   int32_t listenerOf(int fd) const;

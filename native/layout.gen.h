@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 569133573;
+inline constexpr int32_t kSchemaHash = -2001546978;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -403,6 +403,7 @@ static_assert(sizeof(Batch) == 16);
 struct alignas(8) LaneHead {
   int32_t journal_used;  // THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
   int32_t turn;  // number of the open turn; rows carry the turn that last imaged them
+  int32_t closing;  // the turn that a commit is about to close, 0 = no commit is under way
   int32_t accept_row;  // session row for the connection that is being accepted, 0 = none
   int32_t undone;  // the turn that a dead owner left open, until what it had received is kept, 0 = none
   int32_t descriptors;  // descriptors of this turn; writer: C++
@@ -424,31 +425,32 @@ struct alignas(8) LaneHead {
   double next_client_id;  // CLIENT ID of the next session
   double now_us;  // lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
   double ownerless_us;  // how long nobody owned the lane, all times together
-  uint8_t spare_[152];
+  uint8_t spare_[144];
 };
 static_assert(offsetof(LaneHead, journal_used) == 0);
 static_assert(offsetof(LaneHead, turn) == 4);
-static_assert(offsetof(LaneHead, accept_row) == 8);
-static_assert(offsetof(LaneHead, undone) == 12);
-static_assert(offsetof(LaneHead, descriptors) == 16);
-static_assert(offsetof(LaneHead, decided) == 20);
-static_assert(offsetof(LaneHead, applied) == 24);
-static_assert(offsetof(LaneHead, operations) == 28);
-static_assert(offsetof(LaneHead, arena_used) == 32);
-static_assert(offsetof(LaneHead, receipts) == 36);
-static_assert(offsetof(LaneHead, leave) == 40);
-static_assert(offsetof(LaneHead, session_top) == 44);
-static_assert(offsetof(LaneHead, link_top) == 48);
-static_assert(offsetof(LaneHead, request_top) == 52);
-static_assert(offsetof(LaneHead, sessions_open) == 56);
-static_assert(offsetof(LaneHead, requests_open) == 60);
-static_assert(offsetof(LaneHead, arguments) == 64);
-static_assert(offsetof(LaneHead, links_open) == 68);
-static_assert(offsetof(LaneHead, nodes_used) == 72);
-static_assert(offsetof(LaneHead, chunks_used) == 76);
-static_assert(offsetof(LaneHead, next_client_id) == 80);
-static_assert(offsetof(LaneHead, now_us) == 88);
-static_assert(offsetof(LaneHead, ownerless_us) == 96);
+static_assert(offsetof(LaneHead, closing) == 8);
+static_assert(offsetof(LaneHead, accept_row) == 12);
+static_assert(offsetof(LaneHead, undone) == 16);
+static_assert(offsetof(LaneHead, descriptors) == 20);
+static_assert(offsetof(LaneHead, decided) == 24);
+static_assert(offsetof(LaneHead, applied) == 28);
+static_assert(offsetof(LaneHead, operations) == 32);
+static_assert(offsetof(LaneHead, arena_used) == 36);
+static_assert(offsetof(LaneHead, receipts) == 40);
+static_assert(offsetof(LaneHead, leave) == 44);
+static_assert(offsetof(LaneHead, session_top) == 48);
+static_assert(offsetof(LaneHead, link_top) == 52);
+static_assert(offsetof(LaneHead, request_top) == 56);
+static_assert(offsetof(LaneHead, sessions_open) == 60);
+static_assert(offsetof(LaneHead, requests_open) == 64);
+static_assert(offsetof(LaneHead, arguments) == 68);
+static_assert(offsetof(LaneHead, links_open) == 72);
+static_assert(offsetof(LaneHead, nodes_used) == 76);
+static_assert(offsetof(LaneHead, chunks_used) == 80);
+static_assert(offsetof(LaneHead, next_client_id) == 88);
+static_assert(offsetof(LaneHead, now_us) == 96);
+static_assert(offsetof(LaneHead, ownerless_us) == 104);
 static_assert(sizeof(LaneHead) == 256);
 
 // One downstream connection. Row number = epoll id.

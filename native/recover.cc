@@ -104,6 +104,7 @@ void Lane::wipe() {
   clear(links, sizes.links);
   clear(requests, head->request_top);
   clear(listeners, sizes.listeners);
+  clear(wires, sizes.sessions + sizes.links);
   clear(head, 1);
   for (int32_t i = 0; i < sizes.pools; ++i) pool_counters[i].client_connections = 0;
   for (int32_t i = 0; i < sizes.backends; ++i) {
@@ -154,17 +155,11 @@ void Lane::repair() {
   head->receipts = head->arena_used = head->arguments = 0;
 }
 
-// The turn that no commit has closed: a commit moves the number on before it empties the journal.
-int32_t Lane::openTurn() const {
-  const bool is_closing = journal.used() > 0 && head->receipts > 0;
-  return is_closing ? receipts[0].turn : head->turn;
-}
-
 // The open turn never happened. `undone` names it for as long as its receipts are needed, for the
 // number of the open turn goes on. Lists the descriptors of sessions that it had opened.
 void Lane::undoTurn(std::vector<int32_t>* accepted) {
   const bool is_first = head->undone == 0;
-  if (is_first) head->undone = openTurn();
+  if (is_first) head->undone = journal.openTurn();
   storeBarrier();
   FAULT(UndoBegun);
   std::vector<bool> imaged(static_cast<size_t>(sizes.sessions));
@@ -175,6 +170,7 @@ void Lane::undoTurn(std::vector<int32_t>* accepted) {
   });
   if (head->accept_row != 0) imaged[static_cast<size_t>(head->accept_row)] = true;
   journal.rollBack();
+  head->closing = 0;
   // Who died while he rolled back has taken images away: then it may be any row.
   for (int32_t i = 1; i < std::min(head->session_top + 1, sizes.sessions); ++i) {
     const bool may_be = imaged[static_cast<size_t>(i)] || !is_first;

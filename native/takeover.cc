@@ -189,7 +189,9 @@ int32_t Lane::claim(int timeout_ms) {
     if (seen == 0) {
       result = swap(row->owner, 0, mine) ? kClaimFresh : -ETIMEDOUT;
     } else if (isDead(seen)) {
-      fetch();  // as far as its keeper has them
+      // Its keeper may not have heard of the death yet. In the end, what he does not have is lost.
+      const bool has_time = monotonicUs() + kFetchMs * 1000.0 < until;
+      if (fetch() < 0 && has_time) continue;
       if (swap(row->owner, seen, mine)) result = kClaimInherited;
     } else if (isFrozen(seen)) {
       const int32_t missing = fetch();
@@ -208,6 +210,8 @@ int32_t Lane::claim(int timeout_ms) {
     return result;
   }
   own();
+  // Had we been slow, the owner might have served and frozen again for somebody else meanwhile.
+  if (result == kClaimGiven) fetch();
   if (result == kClaimFresh) wipe();
   inherited_ = result == kClaimInherited;
   return result;

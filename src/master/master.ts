@@ -231,6 +231,8 @@ export class Master {
   #continueUpgrade(): void {
     const upgrade = this.#upgrade;
     if (upgrade === null) return;
+    // HUP to this master and QUIT to the new one may be seen together: the way back comes first.
+    if (upgrade.stage === UpgradeStage.Window && this.#signals.has('reload')) this.#reload();
     upgrade.continue();
     if (upgrade.isDone) return this.#leaveIfDue(upgrade);
     if (upgrade.stage >= UpgradeStage.Recalling) this.#dropWhatWaited(upgrade);

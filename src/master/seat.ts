@@ -193,6 +193,8 @@ export class Seat {
       log.info({ event: 'worker_serving', ...facts },
         `worker ${this.lane} (pid ${this.pid}) serves`);
     } else if (state === WorkerState.Frozen) {
+      this.#isTaking = false; // taken, and given away again before anybody looked
+      this.#setTimer(null, () => {});
       log.debug({ event: 'worker_frozen', ...facts },
         `worker ${this.lane} (pid ${this.pid}) has given its lane away and waits`);
     } else if (state === WorkerState.Ready) {

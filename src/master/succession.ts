@@ -33,7 +33,7 @@ const START_PATIENCE_MS = 120_000;
 const FAILED_STARTS_MAX = 3;
 const FAILED_TAKES_MAX = 5;
 /** How long a stop waits for the old master's answer. */
-const ANSWER_PATIENCE_MS = 1000;
+const ANSWER_PATIENCE_MS = 10_000; // he may be busy, and a roll back may be on its way
 /** How long it waits until the old master has taken the lanes back. */
 const RETURN_PATIENCE_MS = 20_000;
 

@@ -18,7 +18,7 @@ import { Patience } from './patience.js';
 export const enum TakeoverStage { Warming, Resting, Taking, Parting, Returning, Undoing, Done, Failed }
 
 /** What a takeover needs of the crews. */
-export type TakingCrew = Pick<Crew, 'isReady' | 'isServing' | 'hasEnded' | 'failedStarts'
+export type TakingCrew = Pick<Crew, 'isReady' | 'isServing' | 'isTaking' | 'hasEnded' | 'failedStarts'
   | 'failedTakes' | 'lanes' | 'serve' | 'standBy' | 'dismiss' | 'end'>;
 
 export interface TakeoverSteps {
@@ -63,7 +63,8 @@ export class Takeover<C extends TakingCrew = Crew> {
       case TakeoverStage.Taking: return this.#take();
       case TakeoverStage.Parting: return this.#part();
       case TakeoverStage.Returning:
-        if (this.old.isServing) this.#undo();
+        // Who was told to take a lane may still do so: it is not to be ended as its owner.
+        if (this.old.isServing && !this.next.isTaking) this.#undo();
         return;
       case TakeoverStage.Undoing:
         if (this.#patience.isOver) this.next.end('SIGKILL');

@@ -148,6 +148,7 @@ export class Upgrade {
     this.#stage = UpgradeStage.Committed; // the window's time goes on
     this.#channel.say({ do: 'commit' });
     this.crew.dismiss();
+    this.office.house.listeners.release(); // addresses that only this master knew refuse from now on
     this.office.log.info({ event: 'committed', masterPid: this.pid, version: this.#version, why },
       `the upgrade is committed (${why}): version ${this.#version} serves, ` +
       'the old workers end');

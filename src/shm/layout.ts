@@ -139,6 +139,7 @@ export const backend = table('backend', 'instance', 64, 'One Redis server. Writt
 export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit word, and what the two languages tell each other.', [
   ['journal_used', 'i32', 'THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed'],
   ['turn', 'i32', 'number of the open turn; rows carry the turn that last imaged them'],
+  ['closing', 'i32', 'the turn that a commit is about to close, 0 = no commit is under way'],
   ['accept_row', 'i32', 'session row for the connection that is being accepted, 0 = none'],
   ['undone', 'i32', 'the turn that a dead owner left open, until what it had received is kept, 0 = none'],
   ['descriptors', 'i32', 'descriptors of this turn; writer: C++'],

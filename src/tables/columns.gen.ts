@@ -27,7 +27,7 @@ export const enum TableNumber {
   Count = 22,
 }
 
-export const SCHEMA_HASH = 569133573;
+export const SCHEMA_HASH = -2001546978;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -186,27 +186,28 @@ export const enum Batch {
 export const enum LaneHead {
   JournalUsed = 0, // i32: THE commit word: bytes of before-images of the open turn. 0 = the last turn is sealed
   Turn = 1, // i32: number of the open turn; rows carry the turn that last imaged them
-  AcceptRow = 2, // i32: session row for the connection that is being accepted, 0 = none
-  Undone = 3, // i32: the turn that a dead owner left open, until what it had received is kept, 0 = none
-  Descriptors = 4, // i32: descriptors of this turn; writer: C++
-  Decided = 5, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
-  Applied = 6, // i32: descriptors C++ has applied
-  Operations = 7, // i32: words used in operation; writer: TypeScript
-  ArenaUsed = 8, // i32: bytes used in the arena
-  Receipts = 9, // i32: receipts of this turn
-  Leave = 10, // i32: 1: return to libuv; writer: C++
-  SessionTop = 11, // i32: rows ever used (high-water mark)
-  LinkTop = 12, // i32: rows ever used
-  RequestTop = 13, // i32: rows ever used
-  SessionsOpen = 14, // i32: sessions now
-  RequestsOpen = 15, // i32: request rows in use
-  Arguments = 16, // i32: words used in argument; writer: C++
-  LinksOpen = 17, // i32: links now
-  NodesUsed = 18, // i32: nodes the lane holds
-  ChunksUsed = 19, // i32: chunks the lane holds
-  NextClientId = 10, // f64: CLIENT ID of the next session
-  NowUs = 11, // f64: lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
-  OwnerlessUs = 12, // f64: how long nobody owned the lane, all times together
+  Closing = 2, // i32: the turn that a commit is about to close, 0 = no commit is under way
+  AcceptRow = 3, // i32: session row for the connection that is being accepted, 0 = none
+  Undone = 4, // i32: the turn that a dead owner left open, until what it had received is kept, 0 = none
+  Descriptors = 5, // i32: descriptors of this turn; writer: C++
+  Decided = 6, // i32: descriptors TypeScript has written a plan for; C++ applies up to here
+  Applied = 7, // i32: descriptors C++ has applied
+  Operations = 8, // i32: words used in operation; writer: TypeScript
+  ArenaUsed = 9, // i32: bytes used in the arena
+  Receipts = 10, // i32: receipts of this turn
+  Leave = 11, // i32: 1: return to libuv; writer: C++
+  SessionTop = 12, // i32: rows ever used (high-water mark)
+  LinkTop = 13, // i32: rows ever used
+  RequestTop = 14, // i32: rows ever used
+  SessionsOpen = 15, // i32: sessions now
+  RequestsOpen = 16, // i32: request rows in use
+  Arguments = 17, // i32: words used in argument; writer: C++
+  LinksOpen = 18, // i32: links now
+  NodesUsed = 19, // i32: nodes the lane holds
+  ChunksUsed = 20, // i32: chunks the lane holds
+  NextClientId = 11, // f64: CLIENT ID of the next session
+  NowUs = 12, // f64: lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
+  OwnerlessUs = 13, // f64: how long nobody owned the lane, all times together
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,

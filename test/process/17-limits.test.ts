@@ -39,8 +39,8 @@ t.test('fewer open files than a worker needs', async (t) => {
 });
 
 t.test('more workers than lanes', async (t) => {
-  t.match(await refusal(t, { worker_processes: 33 }),
-    /^exit 2, 1 line: c\.yml:2:\d+: worker_processes: "33" is out of range, allowed: auto, 0 to 32$/);
+  t.match(await refusal(t, { worker_processes: 65 }),
+    /^exit 2, 1 line: c\.yml:2:\d+: worker_processes: "65" is out of range, allowed: auto, 0 to 64$/);
 });
 
 t.test('max_openfiles is the limit of the workers', async (t) => {

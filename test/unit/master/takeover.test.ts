@@ -8,6 +8,7 @@ import { Takeover, TakeoverStage, type TakingCrew } from '../../../src/master/ta
 class FakeCrew implements TakingCrew {
   isReady = false;
   isServing = false;
+  isTaking = false;
   hasEnded = false;
   failedStarts = 0;
   failedTakes = 0;
