@@ -282,7 +282,7 @@ class Lane {
   void repairLink(int32_t number);
   void dropConnect(int32_t number, bool is_here);
   void recount();
-  void closeStale();
+  void closeStale(int32_t number, bool is_open, uint64_t cookie);
   void fetchListeners();
   void listSessions();
   void listLinks();

@@ -83,7 +83,6 @@ void Lane::begin() {
   for (int32_t i = 1; i < head->request_top; ++i) {
     if (requests[i].state == kRequestStateFree) free_requests_.push_back(i);
   }
-  closeStale();
   fetchListeners();
   forgetHeld();
   nameKeeper();
@@ -94,6 +93,10 @@ void Lane::begin() {
 
 // A lane that nobody owned: nothing in it is worth keeping but what it has counted.
 void Lane::wipe() {
+  for (size_t i = 0; i < held_.size(); ++i) {
+    if (held_[i] != 0) close(fd_base + static_cast<int32_t>(i));
+  }
+  forgetHeld();
   chains.nodes.releaseAll();
   chains.chunks.releaseAll();
   const auto clear = [](auto* rows, int32_t count) {
@@ -366,12 +369,14 @@ void Lane::recount() {
 
 // --- always
 
+// Every row is looked at once here, for the lane's clients wait meanwhile.
 // Sessions that something kept from being framed are looked at again: the new owner may have other
 // links and other limits.
 void Lane::listSessions() {
   closing_.clear();
   for (int32_t i = 1; i < head->session_top; ++i) {
     Session& session = sessions[i];
+    closeStale(sessionFd(i), session.state != kSessionStateFree, session.cookie);
     if (session.state == kSessionStateFree) {
       free_sessions_.push_back(i);
       continue;
@@ -391,6 +396,7 @@ void Lane::listSessions() {
 void Lane::listLinks() {
   for (int32_t i = 1; i < head->link_top; ++i) {
     Link& link = links[i];
+    closeStale(linkFd(i), link.state != kLinkStateFree && link.fd >= 0, link.cookie);
     if (link.stalled != 0) journal.touch(link).stalled = 0;
     if (link.state != kLinkStateUp) continue;
     if (link.in_bytes > 0) unread_links_.push_back(i);
@@ -398,19 +404,11 @@ void Lane::listLinks() {
   }
 }
 
-// Descriptors of connections that have ended since they were fetched.
-void Lane::closeStale() {
-  const auto end = static_cast<size_t>(sizes.sessions + sizes.links);
-  for (size_t i = 1; i < std::min(end, held_.size()); ++i) {
-    if (held_[i] == 0) continue;
-    const auto number = static_cast<int32_t>(i);
-    const bool is_link = number >= sizes.sessions;
-    const Link* link = is_link ? &links[number - sizes.sessions] : nullptr;
-    const bool is_row =
-        is_link ? link->state != kLinkStateFree && link->fd >= 0 && link->cookie == held_[i]
-                : sessions[i].state != kSessionStateFree && sessions[i].cookie == held_[i];
-    if (!is_row) close(fd_base + number);
-  }
+// A descriptor whose connection has ended since it was fetched.
+void Lane::closeStale(int32_t number, bool is_open, uint64_t cookie) {
+  const auto index = static_cast<size_t>(number - fd_base);
+  if (index >= held_.size() || held_[index] == 0) return;
+  if (!is_open || held_[index] != cookie) close(number);
 }
 
 // Listening sockets that the owner before watches and this process does not have: its configuration

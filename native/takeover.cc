@@ -194,11 +194,14 @@ int32_t Lane::claim(int timeout_ms) {
       if (fetch() < 0 && has_time) continue;
       if (swap(row->owner, seen, mine)) result = kClaimInherited;
     } else if (isFrozen(seen)) {
+      const double frozen_us = row->frozen_us;
       const int32_t missing = fetch();
       if (missing != 0)
         result = missing < 0 ? missing : -EIO;  // the owner swaps back: its sessions stay with it
       else if (swap(row->owner, seen, mine))
         result = kClaimGiven;
+      // Had we been slow, the owner might have served and frozen again for somebody else meanwhile.
+      if (result == kClaimGiven && row->frozen_us != frozen_us) fetch();
     } else {
       if (!has_rung) ring(doorbell_fd);
       has_rung = true;
@@ -210,8 +213,6 @@ int32_t Lane::claim(int timeout_ms) {
     return result;
   }
   own();
-  // Had we been slow, the owner might have served and frozen again for somebody else meanwhile.
-  if (result == kClaimGiven) fetch();
   if (result == kClaimFresh) wipe();
   inherited_ = result == kClaimInherited;
   return result;
