@@ -16,6 +16,7 @@ import { publish } from './compare/publish.js';
 import { summarize, type Results } from './compare/summary.js';
 import { resultsText } from './compare/tables.js';
 import { Testbed } from './compare/testbed.js';
+import { stopOnSignals } from './compare/signals.js';
 
 const say = (line: string): void => { process.stderr.write(`${line}\n`); };
 
@@ -90,7 +91,7 @@ async function runAll(options: Options, folder: string, remarks: string[]): Prom
   const realTime = options.realTime && realTimePermitted();
   if (options.realTime && !realTime) remark('chrt -r 1 is not permitted: expect P=1 to vary more');
   const processes = new Processes(folder, realTime);
-  const stop = onSignals(processes, folder);
+  const stop = stopOnSignals(processes, folder, say);
   try {
     const descriptors = descriptorLimit();
     const testbed = new Testbed(processes, folder, options.keys, descriptors);
@@ -113,22 +114,6 @@ async function runAll(options: Options, folder: string, remarks: string[]): Prom
     if (stop.requested) await new Promise(() => {}); // the signal's handler ends us
     await processes.stopAll();
   }
-}
-
-/** On Ctrl-C, TERM or HUP: stop what runs, leave nothing behind, exit 130. */
-function onSignals(processes: Processes, folder: string): { requested: boolean } {
-  const state = { requested: false };
-  const end = (): void => {
-    if (state.requested) return;
-    state.requested = true;
-    say('bench: interrupted, stopping everything');
-    void processes.stopAll().finally(() => {
-      rmSync(folder, { recursive: true, force: true });
-      process.exit(130);
-    });
-  };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, end);
-  return state;
 }
 
 async function main(): Promise<void> {

@@ -15,6 +15,7 @@ import { startServers } from './instance.js';
 import { complaintOf, measureCell, type Bench, type CellResult } from './measure.js';
 import { readOptions, USAGE, type Options } from './options.js';
 import { resultsMarkdown, type Results } from './tables.js';
+import { stopOnSignals } from '../compare/signals.js';
 
 const BEGIN = '<!-- upgrade:begin -->';
 const END = '<!-- upgrade:end -->';
@@ -64,7 +65,7 @@ async function runAll(options: Options, folder: string): Promise<void> {
   }
   const realTime = options.realTime && realTimePermitted();
   const processes = new Processes(folder, false); // Baton starts processes: no real time for them
-  const stop = onSignals(processes, folder);
+  const stop = stopOnSignals(processes, folder, say);
   try {
     const client = [...realTime ? ['chrt', '-r', '1'] : [], compileClient(folder)];
     const servers = await startServers(processes, folder);
@@ -86,22 +87,6 @@ async function runAll(options: Options, folder: string): Promise<void> {
     if (stop.requested) await new Promise(() => {}); // the signal's handler ends us
     await processes.stopAll();
   }
-}
-
-/** On Ctrl-C, TERM or HUP: stop what runs, leave nothing behind, exit 130. */
-function onSignals(processes: Processes, folder: string): { requested: boolean } {
-  const state = { requested: false };
-  const end = (): void => {
-    if (state.requested) return;
-    state.requested = true;
-    say('bench: interrupted, stopping everything');
-    void processes.stopAll().finally(() => {
-      rmSync(folder, { recursive: true, force: true });
-      process.exit(130);
-    });
-  };
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, end);
-  return state;
 }
 
 async function main(): Promise<void> {
