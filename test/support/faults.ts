@@ -36,7 +36,8 @@ export class Faults {
   }
 
   get environment(): NodeJS.ProcessEnv {
-    return { BATON_FAULTS: this.file, BATON_ADDON: process.env.BATON_FAULT_ADDON ?? join(root, 'build-faults/build/Release/baton.node') };
+    const addon = join(root, 'build-faults/build/Release/baton.node');
+    return { BATON_FAULTS: this.file, BATON_ADDON: addon };
   }
 
   /** The `after`th time from now that a worker comes there, it is done for. */
