@@ -369,9 +369,8 @@ void Lane::recount() {
 
 // --- always
 
-// Every row is looked at once here, for the lane's clients wait meanwhile.
-// Sessions that something kept from being framed are looked at again: the new owner may have other
-// links and other limits.
+// The lane's clients wait meanwhile, so every row is looked at only once. Sessions that something
+// kept from being framed are framed again: the new owner may have other links and other limits.
 void Lane::listSessions() {
   closing_.clear();
   for (int32_t i = 1; i < head->session_top; ++i) {
