@@ -46,7 +46,7 @@ export async function control(name: SignalName, pidFile: string | null): Promise
     case 'commit':
       return send(old ?? notUnderWay(name, path), 'SIGQUIT');
     case 'rollback':
-      return rollBack(old ?? notUnderWay(name, path), master);
+      return rollBack(path, old ?? notUnderWay(name, path), master);
     default:
       return name satisfies never;
   }
@@ -91,14 +91,18 @@ function send({ pid }: Found, signal: NodeJS.Signals): void {
   }
 }
 
-/** The new master goes only when the old one serves again: so nobody is without a lane. */
-async function rollBack(old: Found, master: Found): Promise<void> {
+/**
+ * The new master goes only when the old one serves again: so nobody is without a lane. It is over
+ * when the old one has noticed that, and is ready for the next upgrade: `.oldbin` is gone then.
+ */
+async function rollBack(path: string, old: Found, master: Found): Promise<void> {
   send(old, 'SIGHUP');
   await waitFor(`to take the lanes back (pid ${old.pid})`, RETURN_PATIENCE_MS, () =>
     !isThere(old) || readRunning(old.pid)?.masterPid === old.pid);
   if (!isThere(old)) throw notRunning(`the old master (pid ${old.pid}) has ended, see the log`);
   if (isThere(master)) send(master, 'SIGQUIT');
-  await waitFor(`to end (pid ${master.pid})`, STOP_PATIENCE_MS, () => !isThere(master));
+  await waitFor(`to end (pid ${master.pid})`, STOP_PATIENCE_MS, () =>
+    !isThere(master) && lookFor(oldPath(path)) === null);
 }
 
 async function waitFor(what: string, patienceMs: number, isSo: () => boolean): Promise<void> {

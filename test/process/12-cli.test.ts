@@ -164,8 +164,8 @@ t.test('-s upgrade, rollback, commit: there and back, and there for good', async
   t.same(await tell('rollback'), { code: 0, out: '', err: '' });
   t.notOk(isAlive(second), 'it comes back when the new master has ended');
   t.equal(await client.call('INCR', 'n'), 2, 'in the same session');
-  await waitFor('the pid file to be back', () => baton.pidIn(pidFile) === first
-    && baton.pidIn(oldPidFile) === null);
+  t.equal(baton.pidIn(pidFile), first, 'the pid file is back');
+  t.equal(baton.pidIn(oldPidFile), null, 'so the next upgrade may begin at once');
 
   await tell('upgrade');
   await waitFor('another upgrade', () => baton.log.match(/"event":"upgraded"/g)?.length === 2);

@@ -7,7 +7,7 @@ import t from 'tap';
 import { runBaton } from '../support/command.js';
 import { isFlawless } from '../support/exact-load.js';
 import {
-  commit, connectionsOf, holdings, isAlone, isHeld, isServedBy, masters, reached, restored,
+  commit, connectionsOf, holdings, isAlone, isHeld, isServedBy, masters, reached,
   rollBack, upgrade,
 } from '../support/hot-restart.js';
 import { isAlive } from '../support/processes.js';
@@ -101,8 +101,7 @@ t.test('-s upgrade, rollback and commit', async (t) => {
   await send('upgrade');
   await served();
   await send('rollback');
-  await restored(baton, old);
-  await send('upgrade');
+  await send('upgrade'); // at once: nothing of the upgrade before is left to wait for
   await served();
   await send('commit');
   await reached(baton, 'the old master to be gone', () => !isAlive(old) && isAlone(baton));
