@@ -11,7 +11,7 @@ import { DISTRIBUTIONS, HASHES, LOG_LEVELS } from './settings.js';
 import type { ListType, ScalarType } from './value-types.js';
 import {
   choice, coreLists, count, failureLimit, flag, hashTag, INT_MAX, listenAddress, onOff, serverList,
-  size, tcpAddressOrOff, text, time, workers,
+  size, tcpAddressOrOff, text, time, timeOrNever, workers,
 } from './value-types.js';
 
 /** Stands where a default would, for directives that must be written. */
@@ -55,6 +55,12 @@ export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
     fallback: 30_000, reload: true,
     doc: 'How long a worker that stops gracefully may finish what is in flight before the ' +
       'remaining connections are closed.',
+  },
+  workerHangTimeoutMs: {
+    name: 'worker_hang_timeout', type: timeOrNever('s', { min: 1000, max: 24 * HOUR }),
+    fallback: 10_000, reload: true,
+    doc: 'How long a worker may take no turn, although its doorbell is rung, before it is killed ' +
+      'and another goes on with its sessions; 0 lets it hang.',
   },
   upgradeCanaryMs: {
     name: 'upgrade_canary', type: time('s', { min: 0, max: 24 * HOUR }), fallback: 10_000,

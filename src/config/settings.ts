@@ -47,6 +47,7 @@ export interface GlobalValues {
   workerProcesses: number | 'auto';
   workerCpuAffinity: 'off' | 'auto' | number[][]; // cores of worker i at index i modulo the length
   workerShutdownTimeoutMs: number;
+  workerHangTimeoutMs: number;                    // 0: nobody looks
   upgradeCanaryMs: number;
   upgradeWindowMs: number;
   user: string | null;

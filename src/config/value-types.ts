@@ -64,6 +64,17 @@ export function time(bare: 'ms' | 's', { min, max }: Range): ScalarType<number> 
   };
 }
 
+/** A time, or 0: what is timed never ends. */
+export function timeOrNever(bare: 'ms' | 's', { min, max }: Range): ScalarType<number> {
+  const some = time(bare, { min, max });
+  const any = time(bare, { min: 0, max });
+  return {
+    ...some,
+    range: `0, or ${some.range}`,
+    parse: (text) => (any.parse(text) === 0 ? 0 : some.parse(text)),
+  };
+}
+
 export function size({ min, max }: Range): ScalarType<number> {
   return {
     kind: 'scalar',

@@ -5,10 +5,12 @@
  */
 import { workerCount } from './capacities.js';
 import type { Generation } from './generation.js';
+import { HangWatch } from './hang-watch.js';
 import { Goal, Seat, type SeatContext } from './seat.js';
 
 export class Crew {
   readonly #seats: readonly Seat[];
+  readonly #hangWatch: HangWatch;
   #isEnding = false;
   /** Lanes whose sessions have an owner meanwhile are taken one by one: each pause is short. */
   #isCareful = false;
@@ -17,11 +19,19 @@ export class Crew {
     const { settings } = generation.roster;
     this.#seats = Array.from({ length: workerCount(settings) }, (_, lane) =>
       new Seat(context, lane, generation));
+    this.#hangWatch = new HangWatch({
+      served: () => this.#seats.flatMap(({ lane, pid, isServing }) =>
+        isServing && pid !== null ? { lane, worker: pid } : []),
+      turns: (lane) => context.rows.turns(lane),
+      ring: (lane) => context.ring(lane),
+      hangs: ({ lane }) => this.#seats[lane]!.killHung(),
+    });
   }
 
   /** Starts every worker; they stand by. Throws what opening a lane throws (ENOSPC). */
   start(): void {
     for (const seat of this.#seats) seat.start();
+    this.#hangWatch.start(this.generation.roster.settings.global.workerHangTimeoutMs);
   }
 
   get lanes(): readonly number[] {
@@ -88,12 +98,14 @@ export class Crew {
   /** Ends the workers as soon as they own nothing. */
   dismiss(): void {
     this.#isEnding = true;
+    this.#hangWatch.stop();
     this.#pursue(this.lanes, Goal.End);
   }
 
   /** Ends the workers by `signal`, whatever they own; a harder one may follow. */
   end(signal: NodeJS.Signals): void {
     this.#isEnding = true;
+    this.#hangWatch.stop();
     for (const seat of this.#seats) seat.end(signal);
     this.context.changed();
   }

@@ -50,6 +50,11 @@ export class LaneRows {
     return all.filter((lane) => doubles[this.#lane(lane) / 2 + Lane.Base] !== 0);
   }
 
+  /** Turns sealed, whoever owned the lane; wraps. */
+  turns(lane: number): number {
+    return this.#laneWord(lane, Lane.Turns);
+  }
+
   laneRouteGeneration(lane: number): number {
     return this.#laneWord(lane, Lane.RouteGeneration);
   }

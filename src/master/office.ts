@@ -81,6 +81,7 @@ export class Office {
       log: this.log,
       changed: this.changed,
       priority: this.priority,
+      ring: (lane) => native.processRing(this.house.gears.of(lane).bellFd),
       spawn: (lane, row) => this.#spawn(generation, lane, row),
     }, generation);
   }

@@ -37,6 +37,7 @@ export interface WorkerRows {
   order(row: number, order: WorkerOrder): void;
   markDead(row: number): void;
   countRestart(lane: number): void;
+  turns(lane: number): number;
   owner(lane: number): { readonly worker: number } | null;
 }
 
@@ -45,6 +46,8 @@ export interface SeatContext {
   readonly log: Logger;
   /** Starts a worker process whose row is set up. */
   readonly spawn: (lane: number, row: number) => ChildProcess;
+  /** Wakes whoever owns the lane. */
+  readonly ring: (lane: number) => void;
   readonly priority: Pick<Priority, 'lower' | 'restore'>;
   /** Something happened that the master's loop should look at. */
   readonly changed: () => void;
@@ -148,6 +151,15 @@ export class Seat {
     this.pursue(Goal.End);
     this.#setTimer(null, () => {});
     this.#child?.kill(signal);
+  }
+
+  /** Its worker takes no turns: only its death lets another go on with the lane. */
+  killHung(): void {
+    const { workerHangTimeoutMs } = this.generation.roster.settings.global;
+    this.context.log.error({ event: 'worker_hung', worker: this.lane, workerPid: this.pid },
+      `worker ${this.lane} (pid ${this.pid}) has taken no turn for ${workerHangTimeoutMs} ms, ` +
+      'although its doorbell was rung: it is killed');
+    this.#child?.kill('SIGKILL');
   }
 
   /** USR1 before a worker is up would open Node's inspector there: a starting one gets it later. */

@@ -26,6 +26,7 @@ t.test('defaults', (t) => {
       workerProcesses: 'auto',
       workerCpuAffinity: 'off',
       workerShutdownTimeoutMs: 30_000,
+      workerHangTimeoutMs: 10_000,
       upgradeCanaryMs: 10_000,
       upgradeWindowMs: 300_000,
       user: null,
@@ -128,6 +129,7 @@ t.test('the full dialect means what the flat one means', (t) => {
     '  worker_processes: 4',
     '  worker_cpu_affinity: 0 2-3,1 5',
     '  worker_shutdown_timeout: 10',
+    '  worker_hang_timeout: 0',
     '  upgrade_canary: 1500ms',
     '  upgrade_window: 10m',
     '  user: nobody',
@@ -145,13 +147,13 @@ t.test('the full dialect means what the flat one means', (t) => {
   ].join('\n'), 'f').settings;
   t.match(global, {
     workerProcesses: 4, workerCpuAffinity: [[0], [1, 2, 3], [5]], workerShutdownTimeoutMs: 10_000,
-    upgradeCanaryMs: 1500, upgradeWindowMs: 600_000,
+    workerHangTimeoutMs: 0, upgradeCanaryMs: 1500, upgradeWindowMs: 600_000,
     user: 'nobody', group: 'nogroup', maxOpenfiles: 1000, log: '/var/log/baton.log',
     logLevel: 'warn', pid: '/run/baton.pid', statsIntervalMs: 1000, shmMaxBytes: 1024 ** 3,
     stats: { kind: 'tcp', host: '0.0.0.0', port: 22222 },
     metrics: { kind: 'tcp', host: '::1', port: 9100 },
   });
-  t.equal(global.lines.shm_max, 16);
+  t.equal(global.lines.shm_max, 17);
   t.end();
 });
 

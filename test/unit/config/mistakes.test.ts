@@ -128,6 +128,9 @@ const values: Row[] = [
     'worker such as 0 1 2-3 4,6 (cores 0 to 1023)',
   'f:10:10: stats: "22222" has no port, allowed: off, host:port or [ipv6]:port',
   'f:11:12: shm_max: "1m" is out of range, allowed: 64m to 1024g (bytes, or with k, m, g)'],
+  [`${FULL}global:\n  worker_hang_timeout: 999ms\n`,
+    'f:8:24: worker_hang_timeout: "999ms" is out of range, allowed: 0, or 1s to 24h ' +
+    '(seconds, or with ms, s, m, h)'],
 ];
 
 function listening(address: string): string {

@@ -38,6 +38,7 @@ class FakeRows implements WorkerRows {
 
   markDead(row: number): void { this.dead.push(row); }
   countRestart(): void { this.restarts += 1; }
+  turns(): number { return 0; }
   owner(): { worker: number } | null { return this.serving === 0 ? null : { worker: this.serving }; }
 }
 
@@ -57,6 +58,7 @@ function begin(rows = new FakeRows()) {
   let onChanged = (): void => {};
   const seat = new Seat({
     rows, log: log as never, changed: () => onChanged(),
+    ring: () => {},
     priority: {
       lower: (pid) => priority.push(`lower ${pid}`),
       restore: (pid) => priority.push(`restore ${pid}`),
