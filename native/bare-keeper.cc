@@ -28,7 +28,8 @@ BATON_BARE uint64_t nowUs() {
 }
 
 BATON_BARE bool isNamed(const Arena& keeper) {
-  return __atomic_load_n(keeper.order.named, __ATOMIC_ACQUIRE) == keeper.order.worker_row;
+  const volatile int32_t* named = keeper.order.named;
+  return named != nullptr && __atomic_load_n(named, __ATOMIC_ACQUIRE) == keeper.order.worker_row;
 }
 
 // Unmaps what can be unmapped. The kernel refuses a range as a whole if one page in it is sealed
@@ -85,6 +86,19 @@ BATON_BARE void closeNumbers(int from, int to) {
   for (int fd = from; fd <= to; ++fd) rawCall(SYS_close, fd);
 }
 
+// The worker has taken a lane.
+BATON_BARE void readOrder(Arena& keeper) {
+  const KeeperOrder* later = keeper.order.later;
+  if (later == nullptr || keeper.order.named != nullptr) return;
+  if (__atomic_load_n(&later->named, __ATOMIC_ACQUIRE) == nullptr) return;
+  keeper.order.keeper_fd = later->keeper_fd;
+  keeper.order.accepting = later->accepting;
+  keeper.order.lane = later->lane;
+  keeper.order.named = later->named;
+  writeKeeperTitle(keeper.order.lane, keeper.title);
+  showTitle(keeper);
+}
+
 // A connection, not a listening socket and not one of a pair without names.
 BATON_BARE bool isConnection(Arena& keeper, int fd) {
   int value = 0, length = sizeof value;
@@ -102,6 +116,7 @@ BATON_BARE bool isConnection(Arena& keeper, int fd) {
 
 // The worker died between accepting a connection and moving it to its row's number.
 BATON_BARE void placeAccepted(Arena& keeper) {
+  if (keeper.order.accepting == nullptr) return;
   const int32_t row = __atomic_load_n(keeper.order.accepting, __ATOMIC_ACQUIRE);
   const int number = keeper.order.first_fd + row;
   if (row == 0 || rawCall(SYS_fcntl, number, F_GETFD) >= 0) return;
@@ -132,6 +147,7 @@ BATON_BARE void chooseOpen(Arena& keeper) {
   int32_t count = 0;
   for (int32_t i = 0; i < keeper.request.count; ++i) {
     const int number = keeper.request.numbers[i];
+    if (number == kPassAccepted) placeAccepted(keeper);
     if (rawCall(SYS_fcntl, number, F_GETFD) < 0) continue;
     keeper.reply.numbers[count] = number;
     rightsOf(keeper)[count] = number;
@@ -252,14 +268,25 @@ BATON_BARE bool isNeeded(const Arena& keeper) {
 
 }  // namespace
 
+BATON_BARE void writeKeeperTitle(int lane, char* title) {
+  const char* text = lane < 0 ? "baton: keeper of a standby" : "baton: keeper of lane ";
+  volatile char* end = title;  // volatile: the compiler must not make a libc call of the loop
+  while (*text != '\0') *end++ = *text++;
+  if (lane >= 100) *end++ = static_cast<char>('0' + lane / 100 % 10);
+  if (lane >= 10) *end++ = static_cast<char>('0' + lane / 10 % 10);
+  if (lane >= 0) *end++ = static_cast<char>('0' + lane % 10);
+  while (end < title + Arena::kTitleBytes) *end++ = '\0';
+}
+
 BATON_BARE int keep(void* arena) {
   Arena& keeper = *static_cast<Arena*>(arena);
   giveBackMemory(keeper);
   showTitle(keeper);
   while (isNeeded(keeper)) {
     await(keeper);
-    lookAtWorker(keeper);
     silenceBell(keeper);
+    readOrder(keeper);
+    lookAtWorker(keeper);
     const short requests = keeper.polled[kRequests].revents;
     if ((requests & POLLIN) != 0) {
       serve(keeper);

@@ -50,6 +50,8 @@ struct Arena {
 
 // For clone(2): a keeper, until it ends.
 int keep(void* arena);
+// `title` has Arena::kTitleBytes; a lane of -1: of none yet.
+void writeKeeperTitle(int lane, char* title);
 // For clone(2): closes one number and ends, which its parent sees if they share the table.
 int closeOne(void* fd);
 

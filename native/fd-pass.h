@@ -18,6 +18,10 @@ namespace baton {
 
 constexpr int32_t kPassMax = 253;  // SCM_MAX_FD of the kernel
 constexpr uint32_t kPassFormat = 0x31534642;
+// Among the numbers of a request, in front: the keeper's worker is dead, and a connection that it was
+// accepting is to be where its row says before the others are looked for. Never in a reply. A keeper
+// that does not know this finds no such number open.
+constexpr int32_t kPassAccepted = -1;
 
 struct PassRequest {
   uint32_t format;

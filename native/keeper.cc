@@ -103,15 +103,17 @@ class Ranges {
 bool prepare(Arena* arena, size_t bytes, const KeeperOrder& order) {
   arena->order = order;
   arena->page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  snprintf(arena->title, sizeof arena->title, "baton: keeper of lane %d", order.lane);
+  writeKeeperTitle(order.lane, arena->title);
   const TitleArea title = findTitleArea();
   arena->title_at = title.start;
   arena->title_bytes = std::min(title.argumentBytes, size_t{4096});
   if (arena->title_bytes <= strlen(arena->title)) arena->title_bytes = 0;
   Ranges kept(arena->page);
   kept.add(arena, bytes);
-  kept.add(order.named, sizeof *order.named);
-  kept.add(order.accepting, sizeof *order.accepting);
+  if (order.named != nullptr) kept.add(order.named, sizeof *order.named);
+  if (order.accepting != nullptr) kept.add(order.accepting, sizeof *order.accepting);
+  if (order.later != nullptr) kept.add(order.later, sizeof *order.later);
+  if (order.mapping != nullptr) kept.add(order.mapping, order.mapping_bytes);
   if (arena->title_bytes > 0) kept.add(arena->title_at, arena->title_bytes);
   kept.addCode();
   kept.addThread();

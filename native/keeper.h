@@ -9,6 +9,7 @@
 //   worker dead,  named         yes                     when nobody asked for orphan_ms, or when
 //                                                       nobody is left who could
 //   worker dead,  not named     no                      at once
+//   worker without a lane: as not named
 //
 // "Named" is lane.keeper: the owner writes its row there once it holds all descriptors of the lane.
 // When the worker is dead the keeper closes everything below the lane's own numbers: log files,
@@ -19,6 +20,7 @@
 // `named`: it has no heap and no libc (raw-call.h), blocks all signals, and needs < 1 MB.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace baton {
@@ -33,6 +35,13 @@ struct KeeperOrder {
   int bell_fd;                    // eventfd: rung by the worker when it has named this keeper
   int lane;                       // for the title only
   int orphan_ms;                  // 0: ends as soon as nobody has asked since the death
+
+  // Of a worker that has no lane yet: `named` and `accepting` are null, keeper_fd is -1. These and
+  // `lane` are written to `later` when there is one, `named` last, and then the bell is rung. What
+  // they point to must lie in `mapping`; both are in mappings that are shared.
+  const KeeperOrder* later;
+  const volatile void* mapping;
+  size_t mapping_bytes;
 };
 
 // Starts a keeper and returns its pid, or -errno. The calling process' descriptor table gets one

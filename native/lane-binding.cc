@@ -1,26 +1,19 @@
-// What TypeScript may ask of the lane this process runs (src/native/binding.ts has the contracts).
+// What TypeScript may ask of the lane that this process runs (src/native/binding.ts has the contracts).
 #include "lane-binding.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "keeper.h"
+#include "lane-attach.h"
 #include "loop.h"
-#include "segment.h"
 #include "throw.h"
 
 namespace baton {
 
 namespace {
 
-Lane lane;
 Loop loop;
-int keeper_fd = -1;   // the keeper's end of the lane's socket pair
-int keeper_pid = -1;  // of this process
 
 int32_t intOf(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
 
@@ -34,148 +27,21 @@ Bytes bytesOf(const Napi::Value& value) {
   return {array.Data(), static_cast<int32_t>(array.ByteLength())};
 }
 
-template <class Row>
-Row* tableAt(const Napi::Float64Array& bases, TableNumber number) {
-  return segment.at<Row>(static_cast<uint64_t>(bases[static_cast<size_t>(number)]));
-}
-
-void attachTables(const Napi::Float64Array& bases, int32_t number, int32_t half) {
-  lane.superblock = tableAt<Superblock>(bases, TableNumber::Superblock);
-  lane.row = tableAt<LaneRow>(bases, TableNumber::Lane) + number;
-  lane.workers = tableAt<Worker>(bases, TableNumber::Worker);
-  lane.pools = tableAt<Pool>(bases, TableNumber::Pool) + half * lane.sizes.pools;
-  lane.backends = tableAt<Backend>(bases, TableNumber::Backend) + half * lane.sizes.backends;
-  lane.head = tableAt<LaneHead>(bases, TableNumber::LaneHead);
-  lane.sessions = tableAt<Session>(bases, TableNumber::Session);
-  lane.infos = tableAt<SessionInfo>(bases, TableNumber::SessionInfo);
-  lane.links = tableAt<Link>(bases, TableNumber::Link);
-  lane.requests = tableAt<Request>(bases, TableNumber::Request);
-  lane.descriptors = tableAt<Descriptor>(bases, TableNumber::Descriptor);
-  lane.receipts = tableAt<Receipt>(bases, TableNumber::Receipt);
-  lane.wires = tableAt<Wire>(bases, TableNumber::Wire);
-  lane.listeners = tableAt<Listener>(bases, TableNumber::Listener);
-  lane.counter = tableAt<LaneCounter>(bases, TableNumber::LaneCounter);
-  lane.pool_counters = tableAt<PoolCounter>(bases, TableNumber::PoolCounter);
-  lane.backend_counters = tableAt<BackendCounter>(bases, TableNumber::BackendCounter);
-  lane.command_counters = tableAt<CommandCounter>(bases, TableNumber::CommandCounter);
-  lane.histograms = tableAt<Histogram>(bases, TableNumber::Histogram);
-}
-
-void attachRegions(const Napi::Float64Array& regions) {
-  const auto at = [&](size_t i) { return static_cast<uint64_t>(regions[i]); };
-  lane.region = {segment.at<int32_t>(at(0)), segment.at<int32_t>(at(1)), segment.at<uint8_t>(at(2)),
-                 segment.at<uint8_t>(at(3)), segment.at<uint8_t>(at(4))};
-}
-
-void attachPool(const Napi::Float64Array& bases, int32_t number) {
-  auto* batches = tableAt<Batch>(bases, TableNumber::Batch);
-  const int32_t node_batches = lane.superblock->nodes / UnitPool::kBatchUnits;
-  const int32_t chunk_batches = lane.superblock->chunks / UnitPool::kBatchUnits;
-  const auto node_base = static_cast<uint64_t>(lane.superblock->node_base);
-  const auto chunk_base = static_cast<uint64_t>(lane.superblock->chunk_base);
-  lane.chains.nodes.attach(kUnitClassNode, batches, node_batches, node_base, sizeof(Node), number,
-                           lane.superblock);
-  lane.chains.chunks.attach(kUnitClassChunk, batches + node_batches, chunk_batches, chunk_base,
-                            kChunkBytes, number, lane.superblock);
-  lane.chains.attach(segment.at<Node>(node_base), segment.at<uint8_t>(chunk_base));
-}
-
-void attachPeers(const Napi::Float64Array& bases, const Napi::Float64Array& counters) {
-  auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane);
-  for (size_t i = 0; i < counters.ElementLength(); ++i)
-    lane.peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(counters[i]))});
-}
-
-// The lane's own descriptors come to numbers that are the same in all its owners. 0 or an errno.
-int attachDescriptors(int epoll_fd, int bell_fd, int claim_fd) {
-  // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it
-  // now, and put the doorbell there, behind everything else.
-  lane.doorbell_fd = dup3(bell_fd, lane.bellFd(), O_CLOEXEC);
-  if (lane.doorbell_fd < 0) return errno;
-  close(bell_fd);
-  lane.epoll_fd = epoll_fd;
-  lane.claim_fd = claim_fd;
-  lane.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  lane.keeper_bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (lane.keeper_bell < 0) return errno;
-  // Whoever owned the lane before has registered it already, by the same number.
-  lane.interest(lane.doorbell_fd, kDoorbellId, EPOLLIN, true);
-  return 0;
-}
-
-Napi::Value laneAttach(const Napi::CallbackInfo& info) {
-  const auto plan = info[0].As<Napi::Object>();
-  const auto bases = plan.Get("tableBases").As<Napi::Float64Array>();
-  const auto sizes = plan.Get("sizes").As<Napi::Int32Array>();
-  const auto number = [&](const char* name) { return intOf(plan.Get(name)); };
-  lane.sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4],  sizes[5],
-                sizes[6], sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]};
-  lane.fd_base = number("fdBase");
-  lane.worker = number("worker");
-  attachTables(bases, number("lane"), number("half"));
-  attachRegions(plan.Get("regions").As<Napi::Float64Array>());
-  attachPool(bases, number("lane"));
-  attachPeers(bases, plan.Get("peerCounters").As<Napi::Float64Array>());
-  const auto base = static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue());
-  lane.journal.attach(lane.head, lane.region.journal, segment.at<uint8_t>(base),
-                      lane.sizes.journal_bytes);
-  // Pages that are here before the lane is ours need not be brought while its clients wait.
-  madvise(segment.at<uint8_t>(base),
-          static_cast<size_t>(plan.Get("laneBytes").As<Napi::Number>().Int64Value()),
-          MADV_POPULATE_WRITE);
-  keeper_fd = number("keeperFd");
-  const int failed = attachDescriptors(number("epollFd"), number("bellFd"), number("claimFd"));
-  if (failed != 0) return throwErrno(info.Env(), "dup3 for the lane's descriptors", failed);
-  return info.Env().Undefined();
-}
-
-Napi::Value laneKeeper(const Napi::CallbackInfo& info) {
-  const KeeperOrder order = {keeper_fd,         getpid(),       lane.worker,
-                             &lane.row->keeper, lane.fd_base,   &lane.head->accept_row,
-                             lane.keeper_bell,  intOf(info[0]), intOf(info[1])};
-  keeper_pid = startKeeper(order);
-  return Napi::Number::New(info.Env(), keeper_pid);
-}
-
-// Whether the keeper that was started has died. It is still to be reaped, by laneKeeperStop.
-Napi::Value laneKeeperDied(const Napi::CallbackInfo& info) {
-  siginfo_t what = {};
-  const bool is_gone =
-      keeper_pid > 0 &&
-      waitid(P_PID, static_cast<id_t>(keeper_pid), &what, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-      what.si_pid == keeper_pid;
-  return Napi::Boolean::New(info.Env(), is_gone);
-}
-
-Napi::Value laneKeeperStop(const Napi::CallbackInfo& info) {
-  if (keeper_pid > 0) stopKeeper(keeper_pid);
-  keeper_pid = -1;
-  return info.Env().Undefined();
-}
-
 Napi::Value laneFetch(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), lane.fetch());
+  return Napi::Number::New(info.Env(), lane->fetch());
 }
 
 Napi::Value laneClaim(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), lane.claim(intOf(info[0])));
+  return Napi::Number::New(info.Env(), lane->claim(intOf(info[0])));
 }
 
 Napi::Value laneBegin(const Napi::CallbackInfo& info) {
-  lane.begin();
-  return info.Env().Undefined();
-}
-
-Napi::Value laneCommands(const Napi::CallbackInfo& info) {
-  const auto list = info[0].As<Napi::Array>();
-  std::vector<std::string> names;
-  for (uint32_t i = 0; i < list.Length(); ++i) names.push_back(list.Get(i).As<Napi::String>());
-  lane.names.load(names, info[1].As<Napi::Int32Array>().Data());
+  lane->begin();
   return info.Env().Undefined();
 }
 
 Napi::Value laneStart(const Napi::CallbackInfo& info) {
-  loop.begin(info.Env(), &lane, info[0].As<Napi::Function>());
+  loop.begin(info.Env(), lane, info[0].As<Napi::Function>());
   return info.Env().Undefined();
 }
 
@@ -194,14 +60,14 @@ Napi::Value laneFinish(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value laneApply(const Napi::CallbackInfo& info) {
-  lane.head->decided = intOf(info[0]);
-  lane.applyPlans(lane.head->decided);
+  lane->head->decided = intOf(info[0]);
+  lane->applyPlans(lane->head->decided);
   return info.Env().Undefined();
 }
 
 // A listening socket comes to the number that it has in all owners of the lane.
 Napi::Value lanePlace(const Napi::CallbackInfo& info) {
-  const int number = lane.listenerFd(intOf(info[0]));
+  const int number = lane->listenerFd(intOf(info[0]));
   const int fd = intOf(info[1]);
   if (dup3(fd, number, O_CLOEXEC) < 0) return throwErrno(info.Env(), "dup3 for a listener", errno);
   close(fd);
@@ -212,14 +78,14 @@ Napi::Value lanePlace(const Napi::CallbackInfo& info) {
 // anyway.
 Napi::Value laneListen(const Napi::CallbackInfo& info) {
   const int32_t id = intOf(info[0]);
-  Listener& listener = lane.listeners[id];
+  Listener& listener = lane->listeners[id];
   listener.pool = intOf(info[1]);
   listener.is_unix = info[2].As<Napi::Boolean>() ? 1 : 0;
-  listener.fd = lane.listenerFd(id);
-  listener.cookie = lane.cookieAt(listener.fd);
+  listener.fd = lane->listenerFd(id);
+  listener.cookie = lane->cookieAt(listener.fd);
   listener.state = kListenerStateWatched;
   // Fails where an owner before us has registered this very socket.
-  lane.interest(listener.fd, kListenerId + id, static_cast<uint32_t>(EPOLLIN) | EPOLLEXCLUSIVE,
+  lane->interest(listener.fd, kListenerId + id, static_cast<uint32_t>(EPOLLIN) | EPOLLEXCLUSIVE,
                 true);
   return info.Env().Undefined();
 }
@@ -227,36 +93,36 @@ Napi::Value laneListen(const Napi::CallbackInfo& info) {
 // Others may hold the socket: it is only taken out of the lane's epoll, and this copy closed.
 Napi::Value laneUnlisten(const Napi::CallbackInfo& info) {
   const int32_t id = intOf(info[0]);
-  const int fd = lane.listenerFd(id);
-  lane.interest(fd, kListenerId + id, 0, false);
-  lane.listeners[id].state = kListenerStateFree;
+  const int fd = lane->listenerFd(id);
+  lane->interest(fd, kListenerId + id, 0, false);
+  lane->listeners[id].state = kListenerStateFree;
   close(fd);
   return info.Env().Undefined();
 }
 
 Napi::Value laneCloseListeners(const Napi::CallbackInfo& info) {
-  for (int32_t id = 0; id < lane.sizes.listeners; ++id) {
-    if (lane.listeners[id].state != kListenerStateWatched) continue;
-    lane.interest(lane.listenerFd(id), kListenerId + id, 0, false);
-    lane.listeners[id].state = kListenerStateFree;
-    close(lane.listenerFd(id));  // a successor may go on with its queue
+  for (int32_t id = 0; id < lane->sizes.listeners; ++id) {
+    if (lane->listeners[id].state != kListenerStateWatched) continue;
+    lane->interest(lane->listenerFd(id), kListenerId + id, 0, false);
+    lane->listeners[id].state = kListenerStateFree;
+    close(lane->listenerFd(id));  // a successor may go on with its queue
   }
   return info.Env().Undefined();
 }
 
 Napi::Value laneDrain(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), lane.drainSessions(intOf(info[0]), intOf(info[1])));
+  return Napi::Number::New(info.Env(), lane->drainSessions(intOf(info[0]), intOf(info[1])));
 }
 
 Napi::Value laneCut(const Napi::CallbackInfo& info) {
-  lane.cutSessions(intOf(info[0]), intOf(info[1]));
+  lane->cutSessions(intOf(info[0]), intOf(info[1]));
   return info.Env().Undefined();
 }
 
 Napi::Value linkDefine(const Napi::CallbackInfo& info) {
   const int32_t number = intOf(info[0]);
-  lane.head->link_top = std::max(lane.head->link_top, number + 1);
-  Link& link = lane.journal.touch(lane.links[number]);
+  lane->head->link_top = std::max(lane->head->link_top, number + 1);
+  Link& link = lane->journal.touch(lane->links[number]);
   link.pool = intOf(info[1]);
   link.backend = intOf(info[2]);
   link.protocol = intOf(info[3]);
@@ -270,19 +136,19 @@ Napi::Value linkDefine(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value linkFree(const Napi::CallbackInfo& info) {
-  lane.freeLink(intOf(info[0]));
+  lane->freeLink(intOf(info[0]));
   return info.Env().Undefined();
 }
 
 Napi::Value linkLeave(const Napi::CallbackInfo& info) {
-  Link& link = lane.journal.touch(lane.links[intOf(info[0])]);
+  Link& link = lane->journal.touch(lane->links[intOf(info[0])]);
   link.flags &= ~kLinkFlagLeaving;
   if (info[1].As<Napi::Boolean>()) link.flags |= kLinkFlagLeaving;
   return info.Env().Undefined();
 }
 
 Napi::Value linkPlan(const Napi::CallbackInfo& info) {
-  Link& link = lane.journal.touch(lane.links[intOf(info[0])]);
+  Link& link = lane->journal.touch(lane->links[intOf(info[0])]);
   link.deadline_us = info[1].As<Napi::Number>().DoubleValue();
   link.retry_us = info[2].As<Napi::Number>().DoubleValue();
   link.failures = intOf(info[3]);
@@ -291,7 +157,7 @@ Napi::Value linkPlan(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value linkReason(const Napi::CallbackInfo& info) {
-  Link& link = lane.journal.touch(lane.links[intOf(info[0])]);
+  Link& link = lane->journal.touch(lane->links[intOf(info[0])]);
   const std::string text = info[2].As<Napi::String>();
   link.reason = intOf(info[1]);
   link.reason_bytes = static_cast<int32_t>(std::min(text.size(), sizeof link.reason_text));
@@ -300,43 +166,43 @@ Napi::Value linkReason(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value linkResolving(const Napi::CallbackInfo& info) {
-  lane.journal.touch(lane.links[intOf(info[0])]).state = kLinkStateResolving;
+  lane->journal.touch(lane->links[intOf(info[0])]).state = kLinkStateResolving;
   return info.Env().Undefined();
 }
 
 Napi::Value linkConnect(const Napi::CallbackInfo& info) {
   const std::string address = info[1].As<Napi::String>();
   return Napi::Number::New(info.Env(),
-                           lane.connectLink(intOf(info[0]), address.c_str(), intOf(info[2]),
+                           lane->connectLink(intOf(info[0]), address.c_str(), intOf(info[2]),
                                             info[3].As<Napi::Boolean>()));
 }
 
 Napi::Value linkHandshake(const Napi::CallbackInfo& info) {
   const Bytes bytes = bytesOf(info[1]);
-  return Napi::Number::New(info.Env(), lane.handshake(intOf(info[0]), bytes.data, bytes.size));
+  return Napi::Number::New(info.Env(), lane->handshake(intOf(info[0]), bytes.data, bytes.size));
 }
 
 Napi::Value linkOpenGate(const Napi::CallbackInfo& info) {
-  lane.openGate(intOf(info[0]));
+  lane->openGate(intOf(info[0]));
   return info.Env().Undefined();
 }
 
 Napi::Value linkLose(const Napi::CallbackInfo& info) {
   const Bytes error = bytesOf(info[1]);
-  return Napi::Number::New(info.Env(), lane.loseLink(intOf(info[0]), error.data, error.size,
+  return Napi::Number::New(info.Env(), lane->loseLink(intOf(info[0]), error.data, error.size,
                                                      info[2].As<Napi::Boolean>()));
 }
 
 Napi::Value linkTimeouts(const Napi::CallbackInfo& info) {
   const Bytes error = bytesOf(info[2]);
   return Napi::Number::New(
-      info.Env(), lane.timeOut(intOf(info[0]), info[1].As<Napi::Number>().DoubleValue(), error.data,
+      info.Env(), lane->timeOut(intOf(info[0]), info[1].As<Napi::Number>().DoubleValue(), error.data,
                                error.size));
 }
 
 // A journalled write to a session's description; see SessionInfo in layout.ts.
 Napi::Value sessionNote(const Napi::CallbackInfo& info) {
-  SessionInfo& row = lane.journal.touch(lane.infos[intOf(info[0])]);
+  SessionInfo& row = lane->journal.touch(lane->infos[intOf(info[0])]);
   const Bytes bytes = bytesOf(info[2]);
   const auto note = [&](uint8_t* to, size_t room, int32_t* length) {
     *length = std::min(bytes.size, static_cast<int32_t>(room));
@@ -363,13 +229,13 @@ Napi::Value sessionNote(const Napi::CallbackInfo& info) {
 Napi::Value sessionRead(const Napi::CallbackInfo& info) {
   const int32_t count = intOf(info[2]);
   auto buffer = Napi::Buffer<uint8_t>::New(info.Env(), static_cast<size_t>(count));
-  lane.chains.read(inOf(lane.sessions[intOf(info[0])]), intOf(info[1]), count, buffer.Data());
+  lane->chains.read(inOf(lane->sessions[intOf(info[0])]), intOf(info[1]), count, buffer.Data());
   return buffer;
 }
 
 Napi::Value laneCheck(const Napi::CallbackInfo& info) {
-  lane.seal();  // check() speaks of sealed turns
-  const std::vector<std::string> found = lane.check();
+  lane->seal();  // check() speaks of sealed turns
+  const std::vector<std::string> found = lane->check();
   auto list = Napi::Array::New(info.Env(), found.size());
   for (size_t i = 0; i < found.size(); ++i)
     list.Set(static_cast<uint32_t>(i), Napi::String::New(info.Env(), found[i]));
@@ -377,7 +243,7 @@ Napi::Value laneCheck(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value laneRelease(const Napi::CallbackInfo& info) {
-  lane.leave();
+  lane->leave();
   return info.Env().Undefined();
 }
 
@@ -388,14 +254,9 @@ void initLane(Napi::Env env, Napi::Object exports) {
     const char* name;
     Napi::Value (*call)(const Napi::CallbackInfo&);
   } calls[] = {
-      {"laneAttach", laneAttach},
-      {"laneKeeper", laneKeeper},
-      {"laneKeeperDied", laneKeeperDied},
-      {"laneKeeperStop", laneKeeperStop},
       {"laneFetch", laneFetch},
       {"laneClaim", laneClaim},
       {"laneBegin", laneBegin},
-      {"laneCommands", laneCommands},
       {"laneStart", laneStart},
       {"laneStop", laneStop},
       {"laneTurn", laneTurn},
@@ -423,6 +284,7 @@ void initLane(Napi::Env env, Napi::Object exports) {
       {"sessionNote", sessionNote},
       {"sessionRead", sessionRead},
   };
+  initLaneAttach(env, exports);
   for (const auto& each : calls)
     exports.Set(each.name, Napi::Function::New(env, each.call, each.name));
 }

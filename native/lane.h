@@ -93,6 +93,7 @@ class Lane {
   LaneRegions region = {};
   LaneSizes sizes = {};
   std::vector<Peer> peers;  // all lanes, for client_connections
+  std::vector<int32_t> listener_ids;  // that come from the lane's keeper: of a standby, all
 
   Journal journal;
   ChainStore chains;
@@ -119,10 +120,19 @@ class Lane {
   // --- takeover.cc: how the lane changes hands
   int32_t fetch();
   int32_t claim(int timeout_ms);
+  int32_t inherit();
+  bool isDead(int32_t owner) const;
+  static int32_t workerOf(int32_t owner) { return owner / 4; }
   bool isClaimed() const { return *const_cast<volatile int32_t*>(&row->claimant) != 0; }
   bool yield();
   void leave();
   uint64_t cookieAt(int32_t number) const;
+
+  // --- away.cc: descriptors that come after the lane is ours
+  bool isWhole() const { return away_count_ == 0; }
+  void bringReady(const void* events, int32_t count);
+  void bringMore();
+  void bringAll();
 
   // --- recover.cc: what a new owner does first
   void begin();
@@ -259,16 +269,23 @@ class Lane {
   void forgetHeld();
   void learnHeld();
   void wanted(std::vector<int32_t>* numbers) const;
-  bool isDead(int32_t owner) const;
+  void dropHeld();
   void own();
   void nameKeeper();
   int32_t fetchNumbers(const std::vector<int32_t>& numbers);
   void resumeTime();
 
+  // away.cc
+  void chooseAway();
+  bool isAway(int32_t number) const;
+  void bring(const std::vector<int32_t>& rows);
+  void beWhole();
+
   // recover.cc
   void wipe();
   void repair();
   void undoTurn(std::vector<int32_t>* accepted);
+  void fetchAccepted(const std::vector<int32_t>& numbers);
   void adoptAccepted(const std::vector<int32_t>& rows);
   int32_t listenerOf(int fd) const;
   void settlePeeked(int fd, int32_t& peeked);
@@ -324,6 +341,9 @@ class Lane {
 
   // takeover.cc, recover.cc
   std::vector<uint64_t> held_;  // by descriptor number less fd_base: SO_COOKIE of what is there
+  bool has_held_ = false;       // this process has had descriptors of the lane
+  std::vector<uint8_t> away_;   // by session: 1 while its descriptor is still to be brought
+  int32_t away_count_ = 0, away_next_ = 0;
   bool inherited_ = false;      // the owner before died: his last turn must be undone
   std::vector<int32_t> unread_links_;  // their in chains are to be framed in the first turn
   std::vector<int32_t> lost_links_;    // their descriptors died with the owner before

@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = -2001546978;
+inline constexpr int32_t kSchemaHash = 187741997;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kHistogramBuckets = 224;
@@ -268,7 +268,10 @@ struct alignas(8) LaneRow {
   double heartbeat_us;  // monotonic time of the last turn
   double frozen_us;  // monotonic time of the last freeze
   double pause_us;  // how long the last takeover kept the lane without an owner
-  uint8_t spare_[48];
+  double claimed_us;  // monotonic time of the last change of owner
+  double served_us;  // monotonic time when the new owner had sealed a turn with what waited
+  double whole_us;  // monotonic time when he had every descriptor, and his keeper answered for the lane
+  uint8_t spare_[24];
 };
 static_assert(offsetof(LaneRow, owner) == 0);
 static_assert(offsetof(LaneRow, claimant) == 4);
@@ -286,6 +289,9 @@ static_assert(offsetof(LaneRow, base) == 48);
 static_assert(offsetof(LaneRow, heartbeat_us) == 56);
 static_assert(offsetof(LaneRow, frozen_us) == 64);
 static_assert(offsetof(LaneRow, pause_us) == 72);
+static_assert(offsetof(LaneRow, claimed_us) == 80);
+static_assert(offsetof(LaneRow, served_us) == 88);
+static_assert(offsetof(LaneRow, whole_us) == 96);
 static_assert(sizeof(LaneRow) == 128);
 
 // One row per worker process, of whichever master. Row 0 is never used.
@@ -295,12 +301,13 @@ struct alignas(8) Worker {
   int32_t pid;  // the process; written by itself
   int32_t keeper_pid;  // its keeper, 0 = it has none
   int32_t master_pid;  // who started it
-  int32_t lane_;  // the lane it is for
+  int32_t lane_;  // the lane it is for, -1 = any that loses its owner: a standby, until it has taken one
   int32_t generation;  // the configuration it runs with
   int32_t error;  // errno of a take that failed; tells why state is Ready again
   uint8_t version[24];  // of its program
   double started_at;  // wall clock, ms
-  uint8_t spare_[64];
+  uint8_t life[40];  // a robust mutex that its thread holds for life (native/life.h): the kernel tells of its death; all 0: it has none
+  uint8_t spare_[24];
 };
 static_assert(offsetof(Worker, state) == 0);
 static_assert(offsetof(Worker, order) == 4);
@@ -312,6 +319,7 @@ static_assert(offsetof(Worker, generation) == 24);
 static_assert(offsetof(Worker, error) == 28);
 static_assert(offsetof(Worker, version) == 32);
 static_assert(offsetof(Worker, started_at) == 56);
+static_assert(offsetof(Worker, life) == 64);
 static_assert(sizeof(Worker) == 128);
 
 // What a listen address serves. Written by the master; row = half * pools / 2 + id.

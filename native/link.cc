@@ -61,6 +61,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   sockaddr_storage to;
   const socklen_t length = fillAddress(&to, address, port, unix_socket);
   if (length == 0) return -EINVAL;
+  bringAll();  // see away.cc
   const int made = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (made < 0) return -errno;
   const int fd = dup3(made, linkFd(number), O_CLOEXEC);

@@ -6,6 +6,11 @@
 
 namespace baton {
 
+namespace {
+// The first one of an owner has received nothing yet, the second one has sent what that brought.
+constexpr int32_t kTurnsToNote = 2;
+}  // namespace
+
 // Once a process: the lane may be given away and come back.
 bool Loop::init(Napi::Env env, Lane* lane) {
   napi_get_uv_event_loop(env, &uv_);
@@ -29,6 +34,7 @@ bool Loop::begin(Napi::Env env, Lane* lane, Napi::Function run) {
   // While the idle handle is active libuv polls without waiting: the waiting is ours.
   uv_idle_start(&idle_, [](uv_idle_t*) {});
   running_ = true;
+  turns_to_note_ = kTurnsToNote;
   return true;
 }
 
@@ -66,7 +72,12 @@ void Loop::enter() {
 int32_t Loop::turn() {
   lane_->seal();
   lane_->flush();
-  if (__builtin_expect(lane_->isClaimed(), 0) && lane_->yield()) return -1;
+  if (__builtin_expect(turns_to_note_ > 0, 0)) {
+    if (--turns_to_note_ == 0) lane_->row->served_us = monotonicUs();
+  } else if (__builtin_expect(!lane_->isWhole(), 0)) {
+    lane_->bringMore();
+  }
+  if (__builtin_expect(lane_->isClaimed(), 0) && lane_->isWhole() && lane_->yield()) return -1;
   epoll_event events[kEvents];
   const int count = wait(events);
   lane_->receiveReady(events, count);
@@ -81,7 +92,7 @@ void Loop::finish() {
 
 // Events of the lane's epoll; sleeps only when there is nothing to do at all.
 int Loop::wait(epoll_event* events) {
-  const int timeout = lane_->hasWork() ? 0 : sleepTimeout();
+  const int timeout = lane_->hasWork() || !lane_->isWhole() ? 0 : sleepTimeout();
   if (timeout != 0) {
     lane_->row->sleeping = 1;
     ++lane_->counter->sleeps;

@@ -49,6 +49,7 @@ class Loop {
   bool has_deadline_ = false;
   double deadline_us_ = 0;
   bool running_ = false;
+  int32_t turns_to_note_ = 0;  // until the lane's row says since when it is served
 };
 
 }  // namespace baton

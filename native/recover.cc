@@ -18,6 +18,7 @@
 #include <cerrno>
 
 #include "fault.h"
+#include "fd-pass.h"
 #include "lane.h"
 #include "reach.h"
 
@@ -84,8 +85,7 @@ void Lane::begin() {
     if (requests[i].state == kRequestStateFree) free_requests_.push_back(i);
   }
   fetchListeners();
-  forgetHeld();
-  nameKeeper();
+  if (isWhole()) beWhole();
   row->pause_us = inherited_ ? 0 : monotonicUs() - row->frozen_us;
   if (!inherited_) ++row->takeovers;
   inherited_ = false;
@@ -93,10 +93,8 @@ void Lane::begin() {
 
 // A lane that nobody owned: nothing in it is worth keeping but what it has counted.
 void Lane::wipe() {
-  for (size_t i = 0; i < held_.size(); ++i) {
-    if (held_[i] != 0) close(fd_base + static_cast<int32_t>(i));
-  }
-  forgetHeld();
+  dropHeld();
+  has_held_ = true;
   chains.nodes.releaseAll();
   chains.chunks.releaseAll();
   const auto clear = [](auto* rows, int32_t count) {
@@ -127,7 +125,7 @@ void Lane::repair() {
   std::vector<int32_t> accepted;
   undoTurn(&accepted);
   FAULT(Undone);
-  fetchNumbers(accepted);
+  fetchAccepted(accepted);
   chains.nodes.adopt();
   chains.chunks.adopt();
   recount();
@@ -179,6 +177,15 @@ void Lane::undoTurn(std::vector<int32_t>* accepted) {
     const bool may_be = imaged[static_cast<size_t>(i)] || !is_first;
     if (may_be && sessions[i].state == kSessionStateFree) accepted->push_back(sessionFd(i));
   }
+}
+
+// The keeper may not have heard of the death yet: it is told, so that it puts a connection that was
+// just being accepted where it belongs.
+void Lane::fetchAccepted(const std::vector<int32_t>& numbers) {
+  std::vector<int32_t> asked;
+  if (head->accept_row != 0) asked.push_back(kPassAccepted);
+  asked.insert(asked.end(), numbers.begin(), numbers.end());
+  fetchNumbers(asked);
 }
 
 // Connections that were accepted in the undone turn get the rows that they were meant for.
@@ -268,7 +275,7 @@ void Lane::keepReceived(Session& session, const uint8_t* bytes, int32_t count) {
 // What was sent leaves the queue; interest is registered anew; who has lost his descriptor goes.
 void Lane::repairSession(int32_t number) {
   Session& session = sessions[number];
-  if (session.state == kSessionStateClosing) return;
+  if (session.state == kSessionStateClosing || isAway(number)) return;
   if (held_[static_cast<size_t>(number)] != session.cookie)
     return closeSession(number, kCloseReasonClientError);
   interest(session.fd, number, EPOLLIN, true);

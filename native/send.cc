@@ -45,11 +45,11 @@ ssize_t sendChain(const ChainStore& chains, const Chain& chain, int fd, Wire* wi
 }  // namespace
 
 Wire* Lane::wireOf(Session& session) {
-  return (session.flags & kSessionFlagUnix) != 0 ? &wires[numberOf(session)] : nullptr;
+  return kCrashSafe && (session.flags & kSessionFlagUnix) != 0 ? &wires[numberOf(session)] : nullptr;
 }
 
 Wire* Lane::wireOf(Link& link) {
-  return (link.flags & kLinkFlagUnix) != 0 ? &wires[sizes.sessions + numberOf(link)] : nullptr;
+  return kCrashSafe && (link.flags & kLinkFlagUnix) != 0 ? &wires[sizes.sessions + numberOf(link)] : nullptr;
 }
 
 void Lane::interest(int fd, int32_t id, uint32_t events, bool add) {

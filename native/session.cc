@@ -45,7 +45,7 @@ void notePeer(SessionInfo& info, const sockaddr_storage& address) {
 
 void Lane::acceptAll(int32_t number) {
   const Listener& listener = listeners[number];
-  if (listener.state != kListenerStateWatched) return;
+  if (listener.state != kListenerStateWatched || !isWhole()) return;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     // Sessions on their way out still count: a newcomer they leave no room for waits a turn.
     const bool full = clientsFull(listener.pool) ||
@@ -53,7 +53,7 @@ void Lane::acceptAll(int32_t number) {
     if (full && !(closing_.empty() && closed_.empty())) return;
     // Said beforehand: whoever finds the connection without a row knows which one it was for.
     const int32_t row_number = full ? 0 : nextSessionRow();
-    head->accept_row = row_number;
+    if (kCrashSafe) head->accept_row = row_number;
     storeBarrier();
     FAULT(AcceptSaid);
     sockaddr_storage address = {};
@@ -63,7 +63,7 @@ void Lane::acceptAll(int32_t number) {
     FAULT(Accepted);
     if (fd >= 0) openSession(fd, row_number, number, address);
     const int failed = fd < 0 ? errno : 0;
-    head->accept_row = 0;
+    if (kCrashSafe) head->accept_row = 0;
     if (failed == 0) continue;
     if (failed == EMFILE || failed == ENFILE) refuseForDescriptors(listener);
     return;  // EAGAIN, or a client that left while it waited
@@ -225,6 +225,7 @@ void Lane::abandon(Request& request) {
 // Graceful end of the sessions of a pool, or of a listener, or (-1, -1) of all: those without work
 // are closed, the others when their last reply is out. Returns how many are left.
 int32_t Lane::drainSessions(int32_t pool, int32_t listener) {
+  bringAll();
   int32_t left = 0;
   for (int32_t number = 1; number < head->session_top; ++number) {
     Session& session = sessions[number];
@@ -241,6 +242,7 @@ int32_t Lane::drainSessions(int32_t pool, int32_t listener) {
 
 // Time is up: whatever they have under way.
 void Lane::cutSessions(int32_t pool, int32_t listener) {
+  bringAll();
   for (int32_t number = 1; number < head->session_top; ++number) {
     const Session& session = sessions[number];
     if (pool >= 0 && session.pool != pool) continue;

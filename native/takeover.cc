@@ -14,13 +14,16 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "fault.h"
 #include "fd-pass.h"
 #include "futex.h"
 #include "lane.h"
+#include "life.h"
 
 namespace baton {
 
@@ -37,7 +40,6 @@ bool swap(int32_t& word, int32_t from, int32_t to) {
 }
 
 int32_t ownerWord(int32_t worker, OwnerState_ state) { return worker * 4 + state; }
-int32_t workerOf(int32_t owner) { return owner / 4; }
 bool isFrozen(int32_t owner) { return owner % 4 == kOwnerStateFrozen; }
 
 void ring(int bell) {
@@ -75,6 +77,7 @@ void Lane::resumeTime() { head->ownerless_us = monotonicUs() - head->now_us; }
 // A clean end: nobody owns the lane, nobody has anything in it. Connections end here and now: a
 // frozen worker may hold duplicates of them.
 void Lane::leave() {
+  bringAll();
   const auto end = [&](int fd, int32_t id) {
     if (fd < 0) return;
     interest(fd, id, 0, false);
@@ -107,6 +110,7 @@ void Lane::forgetHeld() { held_.clear(); }
 void Lane::learnHeld() {
   if (!held_.empty()) return;
   held_.assign(static_cast<size_t>(sizes.sessions + sizes.links + sizes.listeners), 0);
+  if (!has_held_) return;  // the numbers are free: asking for each of them takes milliseconds
   for (size_t i = 1; i < static_cast<size_t>(sizes.sessions + sizes.links); ++i)
     held_[i] = cookieAt(fd_base + static_cast<int32_t>(i));
 }
@@ -116,7 +120,7 @@ void Lane::wanted(std::vector<int32_t>* numbers) const {
   numbers->clear();
   for (int32_t i = 1; i < head->session_top; ++i) {
     const Session& session = sessions[i];
-    if (session.state == kSessionStateFree || session.fd < 0) continue;
+    if (session.state == kSessionStateFree || session.fd < 0 || isAway(i)) continue;
     if (held_[static_cast<size_t>(i)] != session.cookie) numbers->push_back(sessionFd(i));
   }
   for (int32_t i = 1; i < head->link_top; ++i) {
@@ -145,6 +149,7 @@ int32_t Lane::fetchNumbers(const std::vector<int32_t>& numbers) {
   const auto take = [](void* context, int32_t number, int fd) {
     auto& lane = *static_cast<Lane*>(context);
     const uint64_t cookie = lane.cookieAt(fd);
+    lane.has_held_ = true;
     if (dup3(fd, number, O_CLOEXEC) >= 0)
       lane.held_[static_cast<size_t>(number - lane.fd_base)] = cookie;
     close(fd);
@@ -158,10 +163,11 @@ int32_t Lane::fetchNumbers(const std::vector<int32_t>& numbers) {
   return 0;
 }
 
-// Whether the process that an owner word names is gone. Its master says so in its row; a process
-// that no longer exists needs no master to say it.
+// Whether the process that an owner word names is gone, or at least the thread that ran the lane.
+// Its master says so in its row; a process that no longer exists needs no master to say it.
 bool Lane::isDead(int32_t owner) const {
   const Worker& who = workers[workerOf(owner)];
+  if (isLifeOver(who)) return true;
   const int32_t state = load(who.state);
   if (state == kWorkerStateFree || state == kWorkerStateEnded) return true;
   return kill(who.pid, 0) != 0 && errno == ESRCH;
@@ -218,10 +224,48 @@ int32_t Lane::claim(int timeout_ms) {
   return result;
 }
 
+// Becomes the owner in the place of a dead one, of its own accord: it takes the lane whole or not at
+// all. A Claim or -errno: EAGAIN: there is no dead owner; EBUSY: somebody was faster; EIO: something
+// is missing that only the master can bring.
+int32_t Lane::inherit() {
+  const int32_t seen = load(row->owner);
+  if (seen == 0 || !isDead(seen)) return -EAGAIN;
+  std::vector<int32_t> numbers;
+  for (const int32_t id : listener_ids) numbers.push_back(listenerFd(id));
+  learnHeld();
+  chooseAway();
+  int32_t result = fetchNumbers(numbers);
+  if (result == 0) result = fetch();  // rows without a descriptor are the repair's matter
+  const auto is_here = [&](int32_t id) {
+    return held_[static_cast<size_t>(listenerFd(id) - fd_base)] != 0;
+  };
+  const bool has_all =
+      result >= 0 && std::all_of(listener_ids.begin(), listener_ids.end(), is_here);
+  if (has_all && swap(row->owner, seen, ownerWord(worker, kOwnerStateServing))) {
+    own();
+    inherited_ = true;
+    return kClaimInherited;
+  }
+  dropHeld();
+  return has_all ? -EBUSY : result < 0 ? result : -EIO;
+}
+
+// What was fetched in vain: a copy that stays would keep connections open.
+void Lane::dropHeld() {
+  for (size_t i = 0; i < held_.size(); ++i) {
+    if (held_[i] != 0) close(fd_base + static_cast<int32_t>(i));
+  }
+  forgetHeld();
+  has_held_ = false;
+  away_count_ = 0;
+}
+
 // The lane is ours.
 void Lane::own() {
+  row->claimed_us = monotonicUs();
   FAULT(Claimed);
   futexWake(&row->owner);
+  has_held_ = true;
   ++row->epoch;
   swap(row->claimant, worker, 0);
 }

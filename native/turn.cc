@@ -131,6 +131,7 @@ void Lane::receiveReady(const void* ready, int32_t count) {
   head->now_us = time();
   row->heartbeat_us = head->now_us + head->ownerless_us;
   if (!unread_links_.empty() || !lost_links_.empty()) redo();
+  if (!isWhole()) bringReady(ready, count);
   frameWaiting();
   int32_t listening[kEvents];
   int32_t listeners_ready = 0;

@@ -28,13 +28,16 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4));
 export class Log {
   readonly to: Logger;
   readonly #sink: Sink;
+  role: string; // of this process; a standby's changes
 
   /** Throws the system's error when the file cannot be opened. */
   constructor(options: LogOptions) {
     this.#sink = new Sink(options.file);
+    this.role = options.role;
     const settings = {
       level: options.level,
-      base: { pid: process.pid, role: options.role },
+      base: { pid: process.pid },
+      mixin: () => ({ role: this.role }),
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label: string) => ({ level: label }) },
     };

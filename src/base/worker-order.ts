@@ -8,16 +8,15 @@ export interface WorkerOrder {
   readonly masterPid: number; // a worker with another parent has lost its master already
   readonly worker: number; // row of the worker table, which the master has set to Starting
   readonly lane: number; // row of the lane table; also the worker's number in titles and logs
+                        // -1: a standby, for whichever of its gears' lanes loses its owner
   readonly shmFd: number;
   readonly segmentBytes: number;
   readonly confOffset: number; // of the roster as JSON, bytes from the object's start
   readonly confBytes: number;
   readonly generation: number; // of that roster
-  readonly epollFd: number; // the lane's own, shared by all its owners
-  readonly laneBellFd: number; // eventfd in that epoll: wakes the owner
-  readonly keeperFd: number; // socket pair of the lane: this end is read by its keeper …
-  readonly claimFd: number; // … and this one by whoever claims the lane
-  readonly listeners: readonly OrderedListener[]; // every one of the roster, retired ones too
+  readonly gears: readonly OrderedGear[]; // of its lane; a standby gets those of all
+  readonly listeners: readonly OrderedListener[]; // every one of the roster, retired ones too; a
+                                                  // standby gets none: a keeper has them for it
   readonly doorbellFd: number; // the master's eventfd: rung when he should look
   readonly fdBase: number; // first descriptor of the lane's range
   readonly logFd?: number; // either a descriptor
@@ -25,7 +24,16 @@ export interface WorkerOrder {
   readonly logLevel: string;
   readonly user?: string;
   readonly group?: string;
-  readonly affinity?: readonly number[];
+}
+
+/** What belongs to a lane, whoever owns it. */
+export interface OrderedGear {
+  readonly lane: number;
+  readonly epollFd: number; // the lane's own, shared by all its owners
+  readonly bellFd: number; // eventfd in that epoll: wakes the owner
+  readonly keeperFd: number; // socket pair of the lane: this end is read by its keeper …
+  readonly claimFd: number; // … and this one by whoever claims the lane
+  readonly affinity?: readonly number[]; // of whoever runs it
 }
 
 export interface OrderedListener {

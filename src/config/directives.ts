@@ -50,6 +50,11 @@ export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
     doc: 'Binds workers to cores: auto gives each the next core, a list names the cores of each ' +
       'worker in turn and begins again when it is shorter.',
   },
+  workerStandby: {
+    name: 'worker_standby', type: count({ min: 0, max: 64 }), fallback: 1, reload: true,
+    doc: 'How many warm workers wait, for no lane yet, to take one over within milliseconds when ' +
+      'its worker dies; with 0 the lane waits until a new worker has started.',
+  },
   workerShutdownTimeoutMs: {
     name: 'worker_shutdown_timeout', type: time('s', { min: 0, max: 24 * HOUR }),
     fallback: 30_000, reload: true,

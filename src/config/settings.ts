@@ -46,6 +46,7 @@ export type Lines = { [directive: string]: number };
 export interface GlobalValues {
   workerProcesses: number | 'auto';
   workerCpuAffinity: 'off' | 'auto' | number[][]; // cores of worker i at index i modulo the length
+  workerStandby: number;
   workerShutdownTimeoutMs: number;
   workerHangTimeoutMs: number;                    // 0: nobody looks
   upgradeCanaryMs: number;

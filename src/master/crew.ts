@@ -1,16 +1,19 @@
 /**
  * The workers that one master has for one generation of the configuration: a seat per lane. Several
  * crews may be there for the same lanes (before and after a reload, of two masters during an
- * upgrade), but at most one of them has the goal to serve a lane.
+ * upgrade), but at most one of them has the goal to serve a lane. Once it serves all of them it has
+ * standbys, too, which take a lane when its worker dies.
  */
 import { workerCount } from './capacities.js';
 import type { Generation } from './generation.js';
 import { HangWatch } from './hang-watch.js';
 import { Goal, Seat, type SeatContext } from './seat.js';
+import { Standby } from './standby.js';
 
 export class Crew {
   readonly #seats: readonly Seat[];
   readonly #hangWatch: HangWatch;
+  readonly #standbys: readonly Standby[];
   #isEnding = false;
   /** Lanes whose sessions have an owner meanwhile are taken one by one: each pause is short. */
   #isCareful = false;
@@ -18,7 +21,7 @@ export class Crew {
   constructor(private readonly context: SeatContext, readonly generation: Generation) {
     const { settings } = generation.roster;
     this.#seats = Array.from({ length: workerCount(settings) }, (_, lane) =>
-      new Seat(context, lane, generation));
+      new Seat(context, lane, generation, () => this.#standbys.some(({ isReady }) => isReady)));
     this.#hangWatch = new HangWatch({
       served: () => this.#seats.flatMap(({ lane, pid, isServing }) =>
         isServing && pid !== null ? { lane, worker: pid } : []),
@@ -26,6 +29,10 @@ export class Crew {
       ring: (lane) => context.ring(lane),
       hangs: ({ lane }) => this.#seats[lane]!.killHung(),
     });
+    // A roster that a version before this one has written does not say how many.
+    this.#standbys = Array.from({ length: settings.global.workerStandby ?? 0 }, () =>
+      new Standby(context, generation, (lane, child, row) =>
+        this.#seats[lane]!.occupy(child, row)));
   }
 
   /** Starts every worker; they stand by. Throws what opening a lane throws (ENOSPC). */
@@ -64,7 +71,7 @@ export class Crew {
 
   /** No process is left, and none will be started. */
   get hasEnded(): boolean {
-    return this.#isEnding && this.#seats.every(({ isEmpty }) => isEmpty);
+    return this.#isEnding && [...this.#seats, ...this.#standbys].every(({ isEmpty }) => isEmpty);
   }
 
   /** The most deaths at the start of a seat that never had a ready worker. */
@@ -99,6 +106,7 @@ export class Crew {
   dismiss(): void {
     this.#isEnding = true;
     this.#hangWatch.stop();
+    for (const standby of this.#standbys) standby.dismiss();
     this.#pursue(this.lanes, Goal.End);
   }
 
@@ -106,22 +114,25 @@ export class Crew {
   end(signal: NodeJS.Signals): void {
     this.#isEnding = true;
     this.#hangWatch.stop();
-    for (const seat of this.#seats) seat.end(signal);
+    for (const each of [...this.#standbys, ...this.#seats]) each.end(signal);
     this.context.changed();
   }
 
   reopenLogs(): void {
-    for (const seat of this.#seats) seat.reopenLog();
+    for (const each of [...this.#standbys, ...this.#seats]) each.reopenLog();
   }
 
   /** Follows what the workers say in their rows. */
   look(): void {
+    for (const standby of this.#standbys) standby.look();
     let isBusy = this.#isCareful && this.isTaking;
     for (const seat of this.#seats) {
       seat.look(!isBusy || seat.isTaking);
       isBusy ||= this.#isCareful && seat.isTaking;
     }
-    if (this.isServing) this.#isCareful = false;
+    if (!this.isServing) return;
+    this.#isCareful = false;
+    for (const standby of this.#standbys) standby.start();
   }
 
   #pursue(lanes: readonly number[], goal: Goal): void {

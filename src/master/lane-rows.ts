@@ -25,7 +25,7 @@ export interface WorkerRow {
   readonly state: WorkerState;
   readonly pid: number; // 0 until it has attached
   readonly masterPid: number;
-  readonly lane: number;
+  readonly lane: number; // -1: any
   readonly generation: number;
 }
 
@@ -152,6 +152,11 @@ export class LaneRows {
   /** errno of a take that failed, 0: none has. */
   workerError(row: number): number {
     return this.#workerWord(row, Worker.Error);
+  }
+
+  /** The lane that a worker is for; -1: any. */
+  workerLane(row: number): number {
+    return this.#workerWord(row, Worker.Lane);
   }
 
   workerPid(row: number): number {

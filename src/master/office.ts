@@ -10,6 +10,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Logger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
+import { workerCount } from './capacities.js';
 import { Crew } from './crew.js';
 import { Ejection } from './ejection.js';
 import type { Generation } from './generation.js';
@@ -18,6 +19,7 @@ import { notify } from './notify.js';
 import type { ParentLine } from './parent-line.js';
 import type { Priority } from './priority.js';
 import { spawnWorker } from './spawn.js';
+import { ANY_LANE } from './standby.js';
 
 export class Office {
   readonly log: Logger;
@@ -98,6 +100,7 @@ export class Office {
 
   #spawn(generation: Generation, lane: number, row: number): ChildProcess {
     const { instance, doorbell, gears, listeners, build, log } = this.house;
+    const lanes = Array.from({ length: workerCount(generation.roster.settings) }, (_, at) => at);
     const outside = this.isBackground ? 'ignore' : 'inherit';
     return spawnWorker({
       node: build.execPath,
@@ -108,6 +111,10 @@ export class Office {
       openFilesMax: instance.openFilesMax,
       doorbell,
       stderr: log.file === null ? outside : 'pipe',
-    }, { row, generation, gear: gears.of(lane), sockets: listeners.of(lane) });
+    }, {
+      row, generation, lane,
+      gears: (lane === ANY_LANE ? lanes : [lane]).map((each) => gears.of(each)),
+      sockets: lane === ANY_LANE ? [] : listeners.of(lane),
+    });
   }
 }

@@ -8,6 +8,9 @@
  *      └───────────────────┴───────────────────────┘                                     ▼
  *                                                                                      ended
  *
+ * When a worker that served dies, a standby may take the lane by itself (standby.ts) and becomes the
+ * seat's; only if none does in time, the seat starts another worker.
+ *
  * The worker's row says what it is; the seat compares that with its goal and gives the order that
  * brings both together. Who may serve is decided above, so that two crews never pull at one lane.
  */
@@ -33,6 +36,7 @@ export interface WorkerRows {
   noteWorker(row: number, pid: number): void;
   freeWorker(row: number): void;
   workerState(row: number): WorkerState;
+  workerLane(row: number): number;
   workerError(row: number): number;
   order(row: number, order: WorkerOrder): void;
   markDead(row: number): void;
@@ -44,7 +48,7 @@ export interface WorkerRows {
 export interface SeatContext {
   readonly rows: WorkerRows;
   readonly log: Logger;
-  /** Starts a worker process whose row is set up. */
+  /** Starts a worker process whose row is set up; lane -1: a standby. */
   readonly spawn: (lane: number, row: number) => ChildProcess;
   /** Wakes whoever owns the lane. */
   readonly ring: (lane: number) => void;
@@ -57,6 +61,13 @@ export interface SeatContext {
 const TAKE_PATIENCE_MS = 15_000;
 const RETRY_STEP_MS = 20;
 const RETRY_LONGEST_MS = 1000;
+/** A standby that is there has taken a dead worker's lane within this time, or does not. */
+const HOPE_MS = 500;
+
+interface Replaced {
+  readonly row: number;
+  readonly wasServing: boolean; // else it came too late
+}
 
 export class Seat {
   readonly #backOff = new BackOff();
@@ -73,10 +84,14 @@ export class Seat {
   #wasReady = false; // this worker
   #hasStood = false; // any worker of this seat, ever
   #mustReopen = false; // its log, once it is ready
+  #hope: { pauseMs: number } | null = null; // a standby may take the lane; else: a worker after pauseMs
+  readonly #replaced = new Map<ChildProcess, Replaced>(); // still there, though another has the seat
   #timer: NodeJS.Timeout | null = null; // the next worker, the next try, or the end of patience
 
   constructor(
     private readonly context: SeatContext, readonly lane: number, readonly generation: Generation,
+    /** Whether a standby is there that takes lanes of dead workers. */
+    private readonly hasStandby: () => boolean = () => false,
   ) {}
 
   get goal(): Goal {
@@ -88,7 +103,7 @@ export class Seat {
   }
 
   get isEmpty(): boolean {
-    return this.#child === null;
+    return this.#child === null && this.#replaced.size === 0;
   }
 
   /** Warm: it can take the lane at once, or has it. */
@@ -126,7 +141,9 @@ export class Seat {
     if (this.#goal === goal || this.#goal === Goal.End) return;
     this.#goal = goal;
     this.#failedTakes = 0;
-    if (goal === Goal.End && this.#child === null) this.#setTimer(null, () => {});
+    if (goal !== Goal.End) return;
+    this.#hope = null;
+    if (this.#child === null) this.#setTimer(null, () => {});
   }
 
   /**
@@ -134,6 +151,7 @@ export class Seat {
    * Called after each ring of the doorbell and in each cycle of the loop.
    */
   look(mayTake: boolean): void {
+    if (this.#hope !== null && !this.hasStandby()) this.#despair(this.#hope.pauseMs);
     if (this.#child === null) return;
     const state = this.context.rows.workerState(this.#row);
     if (state !== this.#state) this.#follow(state);
@@ -151,6 +169,30 @@ export class Seat {
     this.pursue(Goal.End);
     this.#setTimer(null, () => {});
     this.#child?.kill(signal);
+    for (const child of this.#replaced.keys()) child.kill(signal);
+  }
+
+  /**
+   * A standby has taken the lane: it is this seat's worker from now on. The one before it is dead,
+   * whether or not that was noticed. Returns for how many ms no other standby is to start.
+   */
+  occupy(child: ChildProcess, row: number): number {
+    const pauseMs = this.#hope?.pauseMs ?? this.#backOff.next(this.#livedMs());
+    this.#hope = null;
+    this.#setTimer(null, () => {});
+    if (this.#child !== null) {
+      const wasServing = this.#state >= WorkerState.Serving;
+      this.#replaced.set(this.#child, { row: this.#row, wasServing });
+      if (!wasServing) this.#child.kill('SIGKILL');
+    }
+    this.#child = child;
+    this.#row = row;
+    this.#isTaking = this.#isLow = this.#mustReopen = false;
+    this.#wasReady = this.#hasStood = true;
+    this.#startedAt = performance.now(); // of its service: how long it stood by says nothing
+    child.once('exit', (code, signal) => this.#vacate(child, signal ?? `exit code ${code}`));
+    this.#follow(this.context.rows.workerState(row));
+    return pauseMs;
   }
 
   /** Its worker takes no turns: only its death lets another go on with the lane. */
@@ -263,7 +305,7 @@ export class Seat {
   // --- deaths ---
 
   #vacate(child: ChildProcess, how: string): void {
-    if (this.#child !== child) return;
+    if (this.#child !== child) return this.#forget(child, how);
     const wasServing = this.#state === WorkerState.Serving;
     const hasEnded = this.#goal === Goal.End;
     // The truth for whoever claims the lane: its owner, if this was it, is dead.
@@ -276,8 +318,36 @@ export class Seat {
     this.#isTaking = false;
     this.#setTimer(null, () => {});
     if (hasEnded) this.#tellEnd(child, how);
-    else this.#replace(child, how, wasServing);
+    else this.#replace(child, how, wasServing, wasServing && this.hasStandby());
     this.context.changed();
+  }
+
+  /** Its place was taken before its end was noticed. */
+  #forget(child: ChildProcess, how: string): void {
+    const replaced = this.#replaced.get(child);
+    if (replaced === undefined) return;
+    this.#replaced.delete(child);
+    const { rows, log, changed } = this.context;
+    rows.markDead(replaced.row);
+    rows.freeWorker(replaced.row);
+    if (replaced.wasServing) {
+      rows.countRestart(this.lane);
+      const facts = { worker: this.lane, workerPid: child.pid, how, pauseMs: 0, wasServing: true };
+      log.error({ event: 'worker_died', ...facts },
+        `worker ${this.lane} (pid ${child.pid}) died: ${how}; pid ${this.pid} has taken its place`);
+    } else this.#tellEnd(child, how);
+    changed();
+  }
+
+  /** No standby comes. */
+  #despair(pauseMs: number): void {
+    this.#hope = null;
+    this.#setTimer(pauseMs, () => this.#refill());
+  }
+
+  /** However slow the machine: one that was never ready has not lived. */
+  #livedMs(): number {
+    return this.#wasReady ? performance.now() - this.#startedAt : 0;
   }
 
   /** What Node itself says, of an uncaught error for example. */
@@ -290,18 +360,21 @@ export class Seat {
       `worker ${this.lane} (pid ${child.pid}) ended: ${how}`);
   }
 
-  #replace(child: ChildProcess, how: string, wasServing: boolean): void {
+  #replace(child: ChildProcess, how: string, wasServing: boolean, isHoping: boolean): void {
     const { rows, log } = this.context;
-    // However slow the machine: one that was never ready has not lived.
-    const livedMs = this.#wasReady ? performance.now() - this.#startedAt : 0;
-    const pauseMs = this.#backOff.next(livedMs);
+    const pauseMs = this.#backOff.next(this.#livedMs());
     if (!this.#hasStood) this.#failedStarts++;
     rows.countRestart(this.lane);
-    const when = pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`;
+    const next = isHoping ? 'a standby takes its lane'
+      : `a new one starts ${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`}`;
     const facts = { worker: this.lane, workerPid: child.pid, how, pauseMs, wasServing };
     log.error({ event: 'worker_died', ...facts },
-      `worker ${this.lane} (pid ${child.pid}) died: ${how}; a new one starts ${when}`);
-    this.#setTimer(pauseMs, () => this.#refill());
+      `worker ${this.lane} (pid ${child.pid}) died: ${how}; ${next}`);
+    if (isHoping) this.#hope = { pauseMs };
+    this.#setTimer(isHoping ? HOPE_MS : pauseMs, () => {
+      if (isHoping) this.#despair(pauseMs);
+      else this.#refill();
+    });
   }
 
   #refill(): void {

@@ -1,10 +1,12 @@
 /**
- * Starts one worker process for a lane and tells it what it is: rows, ids, and the numbers of its
+ * Starts one worker process, for a lane or as a standby, and tells it what it is: rows, ids, and the numbers of its
  * descriptors, which are listed in the order that it gets (src/base/worker-order.ts).
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { WORKER_ORDER_VARIABLE, type WorkerOrder } from '../base/worker-order.js';
+import {
+  WORKER_ORDER_VARIABLE, type OrderedGear, type WorkerOrder,
+} from '../base/worker-order.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { FD_BASE } from './capacities.js';
@@ -32,7 +34,8 @@ export interface WorkerHome {
 export interface WorkerPost {
   readonly row: number; // of the worker table
   readonly generation: Generation;
-  readonly gear: LaneGear;
+  readonly lane: number; // -1: a standby
+  readonly gears: readonly LaneGear[]; // of its lane, of a standby all
   readonly sockets: readonly WorkerSocket[];
 }
 
@@ -59,28 +62,35 @@ function limitFiles(pid: number, files: number): void {
 }
 
 function orderOf(home: WorkerHome, post: WorkerPost, fds: FdList): WorkerOrder {
-  const { generation, gear, sockets, row } = post;
+  const { generation, lane, gears, sockets, row } = post;
   const { global } = generation.roster.settings;
-  const affinity = affinityOf(global.workerCpuAffinity, gear.lane);
   return {
     masterPid: process.pid,
     worker: row,
-    lane: gear.lane,
+    lane,
     shmFd: fds.add(home.shmFd),
     segmentBytes: home.segmentBytes,
     confOffset: generation.confOffset,
     confBytes: generation.confBytes,
     generation: generation.roster.generation,
-    epollFd: fds.add(gear.epollFd),
-    laneBellFd: fds.add(gear.bellFd),
-    keeperFd: fds.add(gear.keeperFd),
-    claimFd: fds.add(gear.claimFd),
+    gears: gears.map((gear) => gearOf(gear, global, fds)),
     doorbellFd: fds.add(home.doorbell),
     listeners: sockets.map(({ id, fd }) => ({ id, fd: fds.add(fd) })),
     fdBase: FD_BASE,
     ...(global.log === null ? { logFd: 2 } : { logFile: global.log }),
     logLevel: global.logLevel,
     ...identityOf(global),
+  };
+}
+
+function gearOf(gear: LaneGear, global: Settings['global'], fds: FdList): OrderedGear {
+  const affinity = affinityOf(global.workerCpuAffinity, gear.lane);
+  return {
+    lane: gear.lane,
+    epollFd: fds.add(gear.epollFd),
+    bellFd: fds.add(gear.bellFd),
+    keeperFd: fds.add(gear.keeperFd),
+    claimFd: fds.add(gear.claimFd),
     ...(affinity === null ? {} : { affinity }),
   };
 }

@@ -19,8 +19,7 @@ export class Undertaker {
   /** Marks the dead ones of this master's workers. True when none of them lives any more. */
   bury(masterPid: number): boolean {
     const { instance } = this;
-    const rows = instance.lanes.flatMap((lane) => instance.workersOf(lane))
-      .filter((row) => row.masterPid === masterPid);
+    const rows = instance.workers().filter((row) => row.masterPid === masterPid);
     let living = 0;
     for (const { row, pid } of rows) {
       if (pid !== 0 && isRunning(pid)) {

@@ -23,14 +23,38 @@ export interface SegmentCalls {
   segmentView(offset: number, bytes: number): ArrayBuffer;
 }
 
-/** Only a worker calls these, of the one lane it is for; native/lane.h says how each is done. */
+/**
+ * Only a worker calls these, of the lane that it attached to last or has selected; native/lane.h
+ * says how each is done.
+ */
 export interface LaneCalls {
+  /** A standby calls it for each lane that it may be needed for. */
   laneAttach(plan: LaneAttachment): void;
-  /** names[i] is the lower-case name of command i; shapes[i] packs what the scanner must know of it. */
+  /** This lane is the one that this process is for: its descriptors come to their numbers. */
+  laneSelect(lane: number): void;
+  /**
+   * From now on the kernel tells all who look at this worker's row when the calling thread dies:
+   * the one that runs the lane. For life.
+   */
+  laneLife(worker: number): void;
+  /** Rings `bell` when a lane of this worker's generation has lost its owner: see laneFound(). */
+  laneWatch(bell: number): void;
+  laneFound(): number;
+  /**
+   * Selects that lane and becomes its owner if the one it has is dead. Returns Claim.Inherited or
+   * -errno (EAGAIN: he is not, EBUSY: somebody was faster, EIO: a listening socket is not to be
+   * had); then it is left alone until it has another owner.
+   */
+  laneInherit(lane: number): number;
+  /**
+   * names[i] is the lower-case name of command i; shapes[i] packs what the scanner must know of it.
+   * For all lanes attached to so far.
+   */
   laneCommands(names: readonly string[], shapes: Int32Array): void;
   /**
    * Starts this worker's keeper (native/keeper.h), which lives for at most `orphanMs` after its
-   * worker if nobody claims. Returns its pid, or -errno where the kernel forbids it.
+   * worker if nobody claims. Returns its pid, or -errno where the kernel forbids it. `lane` -1:
+   * which lane it is for is known to it from laneInherit() on.
    */
   laneKeeper(lane: number, orphanMs: number): number;
   /** Whether that keeper has died; laneKeeperStop() reaps it. */
@@ -120,6 +144,7 @@ export interface LaneAttachment {
   readonly sizes: Int32Array;
   readonly half: number; // 0 or 1: where this worker's pool and backend rows lie
   readonly peerCounters: Float64Array; // pool counters of all lanes: absolute
+  readonly fetchedListeners: Int32Array; // ids of listeners that the lane's keeper is to give
   readonly fdBase: number; // first descriptor of the lane range: sessions, links, listeners
   readonly epollFd: number;
   readonly bellFd: number;

@@ -91,6 +91,9 @@ export const lane = table('lane', 'instance', 128, 'One row per lane: who owns i
   ['heartbeat_us', 'f64', 'monotonic time of the last turn'],
   ['frozen_us', 'f64', 'monotonic time of the last freeze'],
   ['pause_us', 'f64', 'how long the last takeover kept the lane without an owner'],
+  ['claimed_us', 'f64', 'monotonic time of the last change of owner'],
+  ['served_us', 'f64', 'monotonic time when the new owner had sealed a turn with what waited'],
+  ['whole_us', 'f64', 'monotonic time when he had every descriptor, and his keeper answered for the lane'],
 ]);
 
 export const worker = table('worker', 'instance', 128, 'One row per worker process, of whichever master. Row 0 is never used.', [
@@ -99,11 +102,12 @@ export const worker = table('worker', 'instance', 128, 'One row per worker proce
   ['pid', 'i32', 'the process; written by itself'],
   ['keeper_pid', 'i32', 'its keeper, 0 = it has none'],
   ['master_pid', 'i32', 'who started it'],
-  ['lane', 'i32', 'the lane it is for'],
+  ['lane', 'i32', 'the lane it is for, -1 = any that loses its owner: a standby, until it has taken one'],
   ['generation', 'i32', 'the configuration it runs with'],
   ['error', 'i32', 'errno of a take that failed; tells why state is Ready again'],
   ['version', 'u8', 'of its program', 24],
   ['started_at', 'f64', 'wall clock, ms'],
+  ['life', 'u8', 'a robust mutex that its thread holds for life (native/life.h): the kernel tells of its death; all 0: it has none', 40],
 ]);
 
 export const pool = table('pool', 'instance', 256, 'What a listen address serves. Written by the master; row = half * pools / 2 + id.', [

@@ -27,7 +27,7 @@ export const enum TableNumber {
   Count = 22,
 }
 
-export const SCHEMA_HASH = -2001546978;
+export const SCHEMA_HASH = 187741997;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -101,6 +101,9 @@ export const enum Lane {
   HeartbeatUs = 7, // f64: monotonic time of the last turn
   FrozenUs = 8, // f64: monotonic time of the last freeze
   PauseUs = 9, // f64: how long the last takeover kept the lane without an owner
+  ClaimedUs = 10, // f64: monotonic time of the last change of owner
+  ServedUs = 11, // f64: monotonic time when the new owner had sealed a turn with what waited
+  WholeUs = 12, // f64: monotonic time when he had every descriptor, and his keeper answered for the lane
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,
@@ -113,11 +116,12 @@ export const enum Worker {
   Pid = 2, // i32: the process; written by itself
   KeeperPid = 3, // i32: its keeper, 0 = it has none
   MasterPid = 4, // i32: who started it
-  Lane = 5, // i32: the lane it is for
+  Lane = 5, // i32: the lane it is for, -1 = any that loses its owner: a standby, until it has taken one
   Generation = 6, // i32: the configuration it runs with
   Error = 7, // i32: errno of a take that failed; tells why state is Ready again
   Version = 32, // u8: of its program
   StartedAt = 7, // f64: wall clock, ms
+  Life = 64, // u8: a robust mutex that its thread holds for life (native/life.h): the kernel tells of its death; all 0: it has none
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,

@@ -1,5 +1,5 @@
 /** Hands a lane's place in shared memory over to C++. */
-import type { WorkerOrder } from '../base/worker-order.js';
+import type { OrderedGear, WorkerOrder } from '../base/worker-order.js';
 import { native } from '../native/binding.js';
 import { ARGUMENT_WORDS, DESCRIPTORS, RECEIPTS, journalBytes } from '../shm/plan.js';
 import type { Segment } from '../shm/segment.js';
@@ -8,15 +8,18 @@ import { TableNumber } from '../tables/columns.gen.js';
 /** Tables up to here are the instance's; the others lie in the lane's extent. */
 const FIRST_LANE_TABLE = TableNumber.LaneHead;
 
-export function attachLane(segment: Segment, order: WorkerOrder): void {
+/** `fetchedListeners`: ids of those that this process has not been given. */
+export function attachLane(
+  segment: Segment, order: WorkerOrder, gear: OrderedGear, fetchedListeners: readonly number[],
+): void {
   const { plan } = segment;
   const { capacities, region } = plan;
-  const laneBase = segment.laneBase(order.lane);
+  const laneBase = segment.laneBase(gear.lane);
   const tableBases = Float64Array.from(plan.tableBase, (base, number) =>
     number >= FIRST_LANE_TABLE ? laneBase + base : base,
   );
   native.laneAttach({
-    lane: order.lane,
+    lane: gear.lane,
     worker: order.worker,
     laneBase,
     laneBytes: plan.laneBytes,
@@ -45,10 +48,11 @@ export function attachLane(segment: Segment, order: WorkerOrder): void {
     half: order.generation & 1,
     peerCounters: peerCounters(segment),
     fdBase: order.fdBase,
-    epollFd: order.epollFd,
-    bellFd: order.laneBellFd,
-    keeperFd: order.keeperFd,
-    claimFd: order.claimFd,
+    fetchedListeners: Int32Array.from(fetchedListeners),
+    epollFd: gear.epollFd,
+    bellFd: gear.bellFd,
+    keeperFd: gear.keeperFd,
+    claimFd: gear.claimFd,
   });
 }
 

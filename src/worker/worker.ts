@@ -19,7 +19,7 @@ import type { WorkerOrder } from '../base/worker-order.js';
 import type { Roster } from '../config/roster.js';
 import { native } from '../native/binding.js';
 import { commandNames, commandShapes } from '../proxy/dispatch.js';
-import { WorkerOrder as Order, WorkerState } from '../shm/codes.js';
+import { WorkerOrder as Order, WorkerState, type Claim } from '../shm/codes.js';
 import { mayBring, prepareLanes } from '../shm/bring-lane.js';
 import { Segment } from '../shm/segment.js';
 import { TableNumber, Worker as WorkerRow } from '../tables/columns.gen.js';
@@ -41,42 +41,53 @@ export class Worker {
   readonly #log: Log;
   readonly #segment: Segment;
   readonly #workerRow: number; // word position in the instance tables
-  readonly #service: LaneService;
+  readonly #services: ReadonlyMap<number, LaneService>; // by lane
+  #service: LaneService | null; // of the lane that this worker is for; null: it stands by for any
   #isOwner = false;
 
   constructor(private readonly order: WorkerOrder) {
     this.#log = new Log({
       file: order.logFile ?? null,
       level: order.logLevel,
-      role: `worker ${order.lane}`,
+      role: order.lane < 0 ? 'standby' : `worker ${order.lane}`,
     });
     if (order.user !== undefined) native.processUser(order.user, order.group ?? null);
-    if (order.affinity !== undefined) native.processAffinity(order.affinity);
     this.#segment = Segment.attach(order.shmFd, order.segmentBytes);
     this.#workerRow = this.#segment.wordBase(TableNumber.Worker) + order.worker * WorkerRow.RowWords;
-    attachLane(this.#segment, order);
+    const roster = this.#readRoster();
+    const given = new Set(order.listeners.map(({ id }) => id));
+    const missing = roster.listeners.filter(({ id, isRetired }) => !isRetired && !given.has(id));
+    for (const gear of order.gears) {
+      attachLane(this.#segment, order, gear, missing.map(({ id }) => id));
+    }
     for (const { id, fd } of order.listeners) native.lanePlace(id, fd);
     native.laneCommands(commandNames(), commandShapes());
-    const roster = this.#readRoster();
-    this.#service = new LaneService(order.lane, order, this.#segment, roster, this.#log,
-      new WorkerFacts(this.#segment, roster), () => this.#given());
-    native.processTitle(`baton: worker process ${order.lane}`);
+    const facts = new WorkerFacts(this.#segment, roster);
+    this.#services = new Map(order.gears.map(({ lane }) => [lane, new LaneService(
+      lane, order, this.#segment, roster, this.#log, facts, () => this.#given())]));
+    this.#service = this.#services.get(order.lane) ?? null;
+    if (this.#service !== null) {
+      native.laneSelect(order.lane);
+      this.#settleIn(order.lane);
+    } else native.processTitle('baton: standby worker process');
   }
 
   /** Everything that can be done before the lane is ours: then a take is short. */
   getReady(): void {
     // Before anything of ours can be seen: if the master is gone, our row may be another's by now.
     new Orphan(this.order, this.#segment).watch(() => this.stopFast());
+    native.laneLife(this.order.worker);
     this.#introduce();
     this.#startKeeper();
     process.on('SIGCHLD', () => this.#replaceKeeper());
     warmUp();
     prepareLanes(this.#segment);
+    if (this.#service === null) this.#watch();
     this.#setState(WorkerState.Ready);
   }
 
   #startKeeper(): void {
-    const keeper = native.laneKeeper(this.order.lane, ORPHAN_MS);
+    const keeper = native.laneKeeper(this.#service?.lane ?? -1, ORPHAN_MS);
     this.#column(WorkerRow.KeeperPid, Math.max(0, keeper));
     if (keeper < 0) {
       this.#log.to.warn({ event: 'no_keeper', errno: -keeper },
@@ -97,7 +108,7 @@ export class Worker {
     const { words } = this.#segment.shared;
     const at = this.#workerRow + WorkerRow.Order;
     const order = Atomics.exchange(words, at, Order.None) as Order;
-    if (order === Order.Take && !this.#isOwner) this.#take();
+    if (order === Order.Take && !this.#isOwner && this.#service !== null) this.#take(this.#service);
     if (order === Order.End && !this.#isOwner) this.#exit();
   }
 
@@ -109,7 +120,7 @@ export class Worker {
   /** No new sessions; those there are end as soon as they have nothing under way. */
   stopGracefully(): void {
     if (!this.#isOwner) this.#exit();
-    this.#service.drain(() => this.#end());
+    this.#service!.drain(() => this.#end());
   }
 
   reopenLog(): void {
@@ -126,25 +137,57 @@ export class Worker {
   // --- how the lane changes hands (native/takeover.cc) ---
 
   /** A Claim or -errno. */
-  #claim(): number {
-    if (!mayBring(this.#segment, this.order.lane)) return -constants.errno.ENOTSUP;
+  #claim(lane: number): number {
+    if (!mayBring(this.#segment, lane)) return -constants.errno.ENOTSUP;
     for (let round = 0; round < FETCH_ROUNDS; round++) {
       if (native.laneFetch() <= FEW_MISSING) break;
     }
     return native.laneClaim(FREEZE_PATIENCE_MS);
   }
 
-  #take(): void {
-    const claim = this.#claim();
-    if (claim < 0) {
-      this.#column(WorkerRow.Error, -claim);
-      this.#setState(WorkerState.Ready);
-      return;
-    }
+  #take(service: LaneService): void {
+    const claim = this.#claim(service.lane);
+    if (claim < 0) this.#fail(claim);
+    else this.#serve(service, claim);
+  }
+
+  #fail(claim: number): void {
+    this.#column(WorkerRow.Error, -claim);
+    this.#setState(WorkerState.Ready);
+  }
+
+  #serve(service: LaneService, claim: Claim): void {
     this.#isOwner = true;
-    this.#service.begin(claim);
+    service.begin(claim);
     this.#column(WorkerRow.Error, 0);
     this.#setState(WorkerState.Serving);
+  }
+
+  // --- a standby (native/death-watch.h) ---
+
+  /** The first lane that loses its owner is this worker's from then on. */
+  #watch(): void {
+    const bell = native.processDoorbell();
+    native.processWatch(bell, () => this.#inherit(this.#services.get(native.laneFound())!));
+    native.laneWatch(bell);
+  }
+
+  #inherit(service: LaneService): void {
+    const { lane } = service;
+    const claim = native.laneInherit(lane);
+    if (claim < 0) return this.#fail(claim);
+    this.#service = service;
+    this.#column(WorkerRow.Lane, lane);
+    this.#serve(service, claim);
+    this.#log.role = `worker ${lane}`;
+    this.#settleIn(lane);
+  }
+
+  /** What can be seen from outside of whose worker this is. */
+  #settleIn(lane: number): void {
+    const { affinity } = this.order.gears.find((gear) => gear.lane === lane)!;
+    if (affinity !== undefined) native.processAffinity(affinity);
+    native.processTitle(`baton: worker process ${lane}`);
   }
 
   /** Another worker owns the lane. */
@@ -182,7 +225,7 @@ export class Worker {
   // --- the end ---
 
   #end(): void {
-    if (this.#isOwner) this.#service.leave();
+    if (this.#isOwner) this.#service!.leave();
     this.#exit();
   }
 

@@ -206,7 +206,7 @@ class Lane {
   void name(const Worker& worker);
   void nameNobody() { __atomic_store_n(named_, 0, __ATOMIC_RELEASE); }
   baton::KeeperOrder order(int32_t row, int pid, int bell, int orphan_ms) const {
-    return {keepers(), pid, row, named_, kFirst, named_ + 1, bell, 12, orphan_ms};
+    return {keepers(), pid, row, named_, kFirst, named_ + 1, bell, 12, orphan_ms, nullptr, nullptr, 0};
   }
 
   // A request of somebody who does not wait for the reply. False: the queue is full.
@@ -244,6 +244,7 @@ class Worker {
     std::function<void(Inside&)> then = nullptr;  // afterwards
     int stays_open = -1;                          // below the lane's numbers
     int orphan_ms = 60'000;
+    bool is_late = false;  // a standby's: the lane becomes known when `then` has run
   };
 
   Worker(Lane& lane, int32_t row, Peers& peers, const Plan& plan) : row_(row) {
@@ -303,9 +304,22 @@ class Worker {
       if (!is_needed && fd != plan.stays_open) close(fd);
     }
     if (plan.first) plan.first();
-    said_->keeper = baton::startKeeper(lane.order(row_, getpid(), bell_, plan.orphan_ms));
+    const baton::KeeperOrder order = lane.order(row_, getpid(), bell_, plan.orphan_ms);
+    auto* later = static_cast<baton::KeeperOrder*>(mmap(nullptr, sizeof order,
+        PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    baton::KeeperOrder open = order;
+    open.keeper_fd = open.lane = -1;
+    open.named = open.accepting = nullptr;
+    open.later = later;
+    open.mapping = order.named;
+    open.mapping_bytes = 2 * sizeof *order.named;
+    said_->keeper = baton::startKeeper(plan.is_late ? open : order);
     Inside inside = {[this] { said_->is_ready = true; }};
     if (plan.then) plan.then(inside);
+    later->keeper_fd = order.keeper_fd;
+    later->accepting = order.accepting;
+    later->lane = order.lane;
+    __atomic_store_n(&later->named, order.named, __ATOMIC_RELEASE);
     inside.ready();
     for (;;) pause();
   }

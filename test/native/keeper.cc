@@ -335,8 +335,36 @@ void idle(Dice&) {
   look("without its worker");
 }
 
+// A standby's keeper, whose lane becomes known when its worker has one.
+void lateOrder(Dice&) {
+  Lane lane;
+  Peers peers(300);
+  {
+    Worker unused(lane, 5, peers, {.then = [](Worker::Inside& inside) {
+                    inside.ready();
+                    for (;;) pause();
+                  }, .is_late = true});
+    waitFor("its title", [&] {
+      return stage::titleOf(unused.keeper()) == "baton: keeper of a standby";
+    });
+    lane.name(unused);
+    CHECK(Fetched(lane, kFirst, 1, 100).result() == -ETIMEDOUT, "it answers without an order");
+    unused.kill();
+    CHECK(unused.keeperStatus() == 0, "its end: %d", unused.keeperStatus());
+  }
+  Worker worker(lane, 6, peers, {.is_late = true});
+  lane.name(worker);
+  CHECK(Fetched(lane, kFirst, 300).result() == 300, "fetched from one that lives");
+  CHECK(stage::titleOf(worker.keeper()) == "baton: keeper of lane 12", "its title");
+  worker.kill();
+  CHECK(Fetched(lane, kFirst, 300).result() == 300, "fetched from one that is dead");
+  lane.nameNobody();
+  CHECK(worker.keeperStatus() == 0, "its end: %d", worker.keeperStatus());
+}
+
 constexpr test::Section kSections[] = {
     {"worker-killed", workerKilled},
+    {"late-order", lateOrder},
     {"closed-numbers", closedNumbers},
     {"busy-worker", busyWorker},
     {"dying-claimants", dyingClaimants},

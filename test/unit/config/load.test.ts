@@ -25,6 +25,7 @@ t.test('defaults', (t) => {
     global: {
       workerProcesses: 'auto',
       workerCpuAffinity: 'off',
+      workerStandby: 1,
       workerShutdownTimeoutMs: 30_000,
       workerHangTimeoutMs: 10_000,
       upgradeCanaryMs: 10_000,

@@ -29,6 +29,7 @@ class FakeRows implements WorkerRows {
   }
 
   freeWorker(): void {}
+  workerLane(): number { return 3; }
   workerState(row: number): WorkerState { return this.state[row]!; }
   workerError(row: number): number { return this.error[row]!; }
   order(row: number, order: WorkerOrder): void {
@@ -51,7 +52,7 @@ class FakeChild extends EventEmitter {
   kill(signal: string): void { this.signals.push(signal); }
 }
 
-function begin(rows = new FakeRows()) {
+function begin(rows = new FakeRows(), hasStandby = () => false) {
   const children: FakeChild[] = [];
   const priority: string[] = [];
   const log = { info() {}, debug() {}, warn() {}, error() {} };
@@ -68,7 +69,7 @@ function begin(rows = new FakeRows()) {
       children.push(child);
       return child as unknown as ChildProcess;
     },
-  }, 3, {} as Generation);
+  }, 3, {} as Generation, hasStandby);
   t.teardown(() => seat.end('SIGKILL'));
   seat.start();
   /** The worker says what it is. */
@@ -157,6 +158,42 @@ t.test('a death is told to claimants, and another worker comes', async (t) => {
   say(2, WorkerState.Ready);
   t.ok(seat.isTaking, 'which serves in its place');
   void changed;
+});
+
+t.test('a standby that took the lane is the seat\'s, noticed before the death or after', async (t) => {
+  for (const isNoticedFirst of [true, false]) {
+    const rows = new FakeRows();
+    const { children, seat, say } = begin(rows, () => true);
+    seat.pursue(Goal.Serve);
+    say(1, WorkerState.Ready);
+    say(1, WorkerState.Serving);
+    const heir = new FakeChild(2000);
+    const row = rows.state.push(WorkerState.Serving) - 1;
+    rows.error.push(0);
+    if (isNoticedFirst) children[0]!.emit('exit', null, 'SIGKILL');
+    t.equal(seat.occupy(heir as unknown as ChildProcess, row), 0);
+    if (!isNoticedFirst) children[0]!.emit('exit', null, 'SIGKILL');
+    t.ok(seat.isServing);
+    t.equal(seat.pid, 2000);
+    t.same(rows.dead, [1]);
+    t.equal(rows.restarts, 1);
+    t.equal(children.length, 1, 'no other worker was started');
+    heir.emit('exit', null, 'SIGKILL');
+    t.same(rows.dead, [1, row], 'its own death is noticed, too');
+  }
+});
+
+t.test('when the standby is gone, another worker starts', async (t) => {
+  let hasStandby = true;
+  const { children, seat, say } = begin(new FakeRows(), () => hasStandby);
+  seat.pursue(Goal.Serve);
+  say(1, WorkerState.Ready);
+  say(1, WorkerState.Serving);
+  children[0]!.emit('exit', null, 'SIGKILL');
+  hasStandby = false;
+  seat.look(true);
+  while (children.length < 2) await new Promise(setImmediate);
+  t.equal(seat.failedStarts, 0);
 });
 
 t.test('who never starts is known', async (t) => {
