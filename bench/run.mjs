@@ -1,6 +1,6 @@
 /**
- * npm run bench, npm run bench:upgrade: builds what is not built, then runs the comparison, or what
- * lies in upgrade/ when that is the first argument.
+ * npm run bench, bench:upgrade, bench:crash: builds what is not built, then runs the comparison, or
+ * what lies in upgrade/ or crash/ when that is the first argument.
  *
  * A build that fails because only the addon or a header is missing still leaves the other parties
  * measurable, therefore the compiled program decides, not the build's exit code.
@@ -10,9 +10,9 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const build = fileURLToPath(new URL('../scripts/build.mjs', import.meta.url));
-const isUpgrade = process.argv[2] === 'upgrade';
-if (isUpgrade) process.argv.splice(2, 1); // the program sees options only
-const name = isUpgrade ? 'upgrade/run' : 'run';
+const folder = ['upgrade', 'crash'].find((each) => each === process.argv[2]);
+if (folder !== undefined) process.argv.splice(2, 1); // the program sees options only
+const name = folder === undefined ? 'run' : `${folder}/run`;
 const program = new URL(`../dist/bench/${name}.js`, import.meta.url);
 
 if (existsSync(build)) {

@@ -41,7 +41,8 @@ function chooseParties(options: Options, remark: (line: string) => void): Chosen
   const parties: Party[] = [];
   const versions: [string, string][] = [];
   for (const party of PARTIES) {
-    if (options.parties !== null && !options.parties.includes(party.name)) continue;
+    const isAsked = options.parties?.includes(party.name) ?? party.isExtra !== true;
+    if (!isAsked) continue;
     const version = party.version();
     if (version === null) {
       remark(`${party.title} is not installed here and was left out`);

@@ -7,7 +7,8 @@
  * A half whose inputs are older than its stamp is skipped, so a second build takes no time. The
  * stamp carries the time at which the build began: a file saved meanwhile makes it stale again.
  * --asan builds the addon once more, into build-asan/, with address and UB sanitizers; --faults into
- * build-faults/, with the places in which tests let a worker die.
+ * build-faults/, with the places in which tests let a worker die; --unsafe into build-unsafe/, without
+ * what only deaths need, for bench/compare.
  */
 import {
   copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync,
@@ -18,7 +19,7 @@ import { Refusal, asProgram, nodeGyp, root, run, say, which } from './run.mjs';
 
 const COMPILED = ['src', 'test', 'bench'];
 const BUILD_JOBS = 2;
-const VARIANTS = { asan: '-Dsanitize=1', faults: '-Dfaults=1' };
+const VARIANTS = { asan: '-Dsanitize=1', faults: '-Dfaults=1', unsafe: '-Dunsafe=1' };
 
 /** Every file below a folder that passes the test, as absolute paths. */
 function filesBelow(folder, wanted) {

@@ -36,7 +36,7 @@ export const USAGE = `npm run bench -- [options]
   --quick            GET at P=1, 16, 64 and MGET10 at P=16 only, 2 repetitions of 1 s
   --only CELLS       comma separated cell names or globs: get-p16-c50,mget10-*,connect,idle;
                      any (get|set)-p<pipeline>-c<clients>[-1k] or (mget10|mset10)-p<pipeline> works
-  --parties NAMES    comma separated, of: direct,nutcracker,haproxy,baton
+  --parties NAMES    comma separated, of: direct,nutcracker,haproxy,baton,unsafe
   --reps N           repetitions of every cell (3)
   --seconds S        length of one run; requests are counted out by a calibration (2)
   --keys N           keys loaded into every data set (1000000)

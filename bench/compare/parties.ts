@@ -31,6 +31,8 @@ export interface Party {
   readonly descriptorsPerClient: 1 | 2;
   /** Fill colour in the chart. */
   readonly colour: string;
+  /** Takes part only when it is asked for by name. */
+  readonly isExtra?: boolean;
   /** One line that names its version, or null when it is not installed. */
   version(): string | null;
   /** Writes its configuration and returns the command; null = clients talk to Redis itself. */
@@ -146,7 +148,20 @@ ${poolKeys(place, '    ')}`);
   },
 };
 
-export const PARTIES: readonly Party[] = [direct, nutcracker, haproxy, baton];
+const UNSAFE_ADDON = join(HOME, 'build-unsafe/build/Release/baton.node');
+
+/** Baton without what only a worker's death needs: `npm run build -- --unsafe`. */
+const unsafe: Party = {
+  ...baton,
+  name: 'unsafe',
+  title: 'Baton, not crash-safe',
+  isExtra: true,
+  colour: '#f2b8a8',
+  version: () => (existsSync(UNSAFE_ADDON) ? baton.version() : null),
+  command: (place) => ['env', `BATON_ADDON=${UNSAFE_ADDON}`, ...baton.command(place)!],
+};
+
+export const PARTIES: readonly Party[] = [direct, nutcracker, haproxy, unsafe, baton];
 
 /** The party the others are compared with. */
 export const OURS = baton.name;

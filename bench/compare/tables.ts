@@ -90,7 +90,9 @@ export function resultsText(results: Results): string {
 
 /** Our ratios to each peer, one line per cell. */
 function ratioTable(results: Results): Table {
-  const peers = PARTIES.filter((it) => it.name !== OURS);
+  const hasRun = ({ name }: { name: string }): boolean =>
+    results.cells.some(({ rows }) => rows.some(({ party }) => party === name));
+  const peers = PARTIES.filter((it) => it.name !== OURS && (it.isExtra !== true || hasRun(it)));
   const heading = ['cell', ...peers.flatMap((it) => [`${it.title}: rps`, 'CPU'])];
   return [heading, ...results.cells.map((summary) => [
     summary.cell.title.replaceAll('  ', ', '),

@@ -1,13 +1,14 @@
-/** Redis servers and a Baton in front of them, which is told to reload and to be replaced. */
+/** Redis servers and a Baton in front of them, which is told to reload, to be replaced, or killed. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HOME } from '../compare/parties.js';
 import { freePort, identify, type Processes, type Service } from '../compare/processes.js';
 import { ask } from '../compare/redis.js';
-import { SharedRows, type LaneTakeovers } from './shared-rows.js';
+import { SharedRows, type LaneClaim, type LaneTakeovers } from './shared-rows.js';
 
 const SERVERS = 2;
+const STANDBYS = 1; // Baton's default
 const START_PATIENCE_MS = 20_000;
 const CHANGE_PATIENCE_MS = 60_000;
 const LOOK_MS = 10;
@@ -105,6 +106,23 @@ export class Instance {
     return this.#rows.takeovers();
   }
 
+  /** Resolves when a worker is warm that waits for a lane to lose its owner. */
+  async guarded(): Promise<void> {
+    await this.#until('a standby', () => this.#rows.hasStandby());
+  }
+
+  /** SIGKILL to the worker of lane 0. Resolves, when another has all of it, with when what was. */
+  async kill(): Promise<{ readonly killedUs: number; readonly claim: LaneClaim }> {
+    const before = this.#rows.claim(0);
+    const killedUs = Number(process.hrtime.bigint()) / 1000;
+    process.kill(before.ownerPid, 'SIGKILL');
+    await this.#until('another owner', () => {
+      const { epoch, claimedUs, servedUs, wholeUs } = this.#rows.claim(0);
+      return epoch > before.epoch && servedUs > claimedUs && wholeUs > claimedUs;
+    });
+    return { killedUs, claim: this.#rows.claim(0) };
+  }
+
   async stop(): Promise<void> {
     this.#rows.close();
     await this.#service.stop();
@@ -114,7 +132,7 @@ export class Instance {
   #isTaken(before: readonly LaneTakeovers[]): boolean {
     const now = this.#rows.takeovers();
     return now.every(({ count }, lane) => count > before[lane]!.count)
-      && this.#rows.workers() === this.#workers;
+      && this.#rows.workers() === this.#workers + STANDBYS;
   }
 
   /** 0 while there is no such file: it is being replaced. */

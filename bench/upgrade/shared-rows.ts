@@ -1,8 +1,9 @@
 /**
- * What Baton itself says of a takeover, read from its shared memory: when a lane was frozen, how
- * long it had no owner, and how many worker processes there are. Reading costs Baton nothing.
+ * What Baton itself says of takeovers and deaths, read from its shared memory: when a lane was frozen
+ * or claimed, how long it had no owner, and who the workers are. Reading costs Baton nothing.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { WorkerState } from '../../src/shm/codes.js';
 import { Head } from '../../src/shm/head.js';
 import { WORKERS_MAX } from '../../src/shm/plan.js';
 import { Lane, TableNumber, Worker } from '../../src/tables/columns.gen.js';
@@ -11,6 +12,15 @@ export interface LaneTakeovers {
   readonly count: number;    // since the start
   readonly frozenUs: number; // the last one; CLOCK_MONOTONIC
   readonly pauseUs: number;
+}
+
+/** The last change of a lane's owner; CLOCK_MONOTONIC. */
+export interface LaneClaim {
+  readonly epoch: number; // changes of owner so far
+  readonly ownerPid: number;
+  readonly claimedUs: number;
+  readonly servedUs: number; // a turn with what waited is sealed
+  readonly wholeUs: number;  // every descriptor is there
 }
 
 export class SharedRows {
@@ -45,6 +55,27 @@ export class SharedRows {
     const bytes = this.#read(this.#workerBase, WORKERS_MAX * Worker.RowBytes);
     return Array.from({ length: WORKERS_MAX }, (_, row) =>
       bytes.readInt32LE(row * Worker.RowBytes + Worker.State * 4)).filter((it) => it !== 0).length;
+  }
+
+  claim(lane: number): LaneClaim {
+    const row = this.#read(this.#laneBase + lane * Lane.RowBytes, Lane.RowBytes);
+    const workers = this.#read(this.#workerBase, WORKERS_MAX * Worker.RowBytes);
+    const owner = row.readInt32LE(Lane.Owner * 4) >>> 2;
+    return {
+      epoch: row.readInt32LE(Lane.Epoch * 4),
+      ownerPid: workers.readInt32LE(owner * Worker.RowBytes + Worker.Pid * 4),
+      claimedUs: row.readDoubleLE(Lane.ClaimedUs * 8),
+      servedUs: row.readDoubleLE(Lane.ServedUs * 8),
+      wholeUs: row.readDoubleLE(Lane.WholeUs * 8),
+    };
+  }
+
+  /** Whether a warm worker waits for any lane. */
+  hasStandby(): boolean {
+    const bytes = this.#read(this.#workerBase, WORKERS_MAX * Worker.RowBytes);
+    return Array.from({ length: WORKERS_MAX }, (_, row) => row * Worker.RowBytes).some((at) =>
+      bytes.readInt32LE(at + Worker.State * 4) === WorkerState.Ready
+      && bytes.readInt32LE(at + Worker.Lane * 4) < 0);
   }
 
   close(): void {
