@@ -68,7 +68,9 @@ async function underFaults(t: Parameters<typeof startUnderLoad>[0]): Promise<{
   baton: Baton; load: ExactLoad; faults: Faults;
 }> {
   const faults = Faults.open(t);
-  return { ...await startUnderLoad(t, servers, { environment: faults.environment },
+  // The heir is a standby, or a new worker where the next death comes before one is warm.
+  const options = { environment: faults.environment, global: { worker_standby: 1 } };
+  return { ...await startUnderLoad(t, servers, options,
     { patienceMs: PATIENCE_MS }), faults };
 }
 

@@ -11,6 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { OwnerState, WorkerState } from '../../src/shm/codes.js';
 import type { Baton } from './baton.js';
+import type { WorkerRow } from './memory-view.js';
 import { descriptorsOf, isAlive, titleOf, treeOf } from './processes.js';
 import type { Redis } from './redis.js';
 import { Hopeless, waitFor } from './wait-for.js';
@@ -40,11 +41,18 @@ export function isServedBy(baton: Baton, master: number): boolean {
     && ownerState === OwnerState.Serving && isAlive(owner.pid));
 }
 
-/** Whether workers that serve are all there are. */
+/** Whether workers that serve are all there are, beside the standbys that there should be. */
 export function isAlone(baton: Baton): boolean {
+  const standbys = Number(baton.options.global?.worker_standby ?? 0);
   const living = baton.crew().filter(({ state }) => state !== WorkerState.Ended);
-  return living.length === baton.lanes().length
-    && living.every(({ state }) => state === WorkerState.Serving);
+  const serving = living.filter(({ state, lane }) => state === WorkerState.Serving && lane >= 0);
+  return living.length === baton.lanes().length + standbys
+    && serving.length === baton.lanes().length && standbysOf(baton).length === standbys;
+}
+
+/** Workers that are warm and for no lane yet. */
+export function standbysOf(baton: Baton): WorkerRow[] {
+  return baton.crew().filter(({ state, lane }) => lane < 0 && state === WorkerState.Ready);
 }
 
 function describe(baton: Baton): string {
