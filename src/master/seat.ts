@@ -75,7 +75,7 @@ export class Seat {
   #child: ChildProcess | null = null;
   #row = 0;
   #state = WorkerState.Free;
-  #startedAt = 0; // monotonic ms
+  #startedAt = 0; // monotonic ms: when this worker was ready, or took the lane as a standby
   #isLow = false; // its priority, while it gets ready beside one that serves
   #isTaking = false;
   #isDismissed = false; // it has been told to end, in the state that it has now
@@ -222,7 +222,6 @@ export class Seat {
     if (child.pid !== undefined) rows.noteWorker(this.#row, child.pid);
     this.#isLow = child.pid !== undefined && this.#isLaneServed();
     if (this.#isLow) priority.lower(child.pid!);
-    this.#startedAt = performance.now();
     child.stderr?.on('data', (text: Buffer) => this.#tellOutput(text.toString()));
     // A process that cannot even be started gives an error event instead of an exit.
     child.once('error', (error) => this.#vacate(child, systemReason(error)));
@@ -262,6 +261,7 @@ export class Seat {
     this.#wasReady = true;
     this.#hasStood = true;
     this.#failedStarts = 0;
+    this.#startedAt = performance.now(); // how long it took to start is the machine's matter
     // Before the take, which is to be short.
     if (this.#isLow && this.pid !== null) this.context.priority.restore(this.pid);
     this.#isLow = false;

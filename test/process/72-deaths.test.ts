@@ -64,18 +64,18 @@ async function dieAt(
   await waitFor(`every lane to be served after ${name}`, () => isServed(baton), 20_000);
 }
 
-async function underFaults(t: Parameters<typeof startUnderLoad>[0]): Promise<{
+/** `standbys`: the heir is one, or a new worker where the next death comes before one is warm. */
+async function underFaults(t: Parameters<typeof startUnderLoad>[0], standbys = 0): Promise<{
   baton: Baton; load: ExactLoad; faults: Faults;
 }> {
   const faults = Faults.open(t);
-  // The heir is a standby, or a new worker where the next death comes before one is warm.
-  const options = { environment: faults.environment, global: { worker_standby: 1 } };
+  const options = { environment: faults.environment, global: { worker_standby: standbys } };
   return { ...await startUnderLoad(t, servers, options,
     { patienceMs: PATIENCE_MS }), faults };
 }
 
 t.test('in a turn', { buffered: true }, async (t) => {
-  const { baton, load, faults } = await underFaults(t);
+  const { baton, load, faults } = await underFaults(t, 1);
   const random = dice(t);
   const special = [...OF_CLIENTS, ...OF_HEIRS, ...OF_THE_START, ...OF_GIVING];
   for (const name of Faults.names.filter((each) => !special.includes(each))) {
@@ -95,7 +95,7 @@ t.test('while clients come and go', { buffered: true }, async (t) => {
 });
 
 t.test('one after the other, in what the one before has left', { buffered: true }, async (t) => {
-  const { baton, load, faults } = await underFaults(t);
+  const { baton, load, faults } = await underFaults(t, 1);
   for (const name of OF_HEIRS) {
     let isBegun = false;
     await dieAt(baton, faults, name, 1, () => {
