@@ -14,6 +14,7 @@
  */
 import { constants } from 'node:os';
 import { Log } from '../base/log.js';
+import { stepBack } from '../base/niceness.js';
 import { VERSION } from '../base/version.js';
 import type { WorkerOrder } from '../base/worker-order.js';
 import type { Roster } from '../config/roster.js';
@@ -109,7 +110,10 @@ export class Worker {
     const at = this.#workerRow + WorkerRow.Order;
     const order = Atomics.exchange(words, at, Order.None) as Order;
     if (order === Order.Take && !this.#isOwner && this.#service !== null) this.#take(this.#service);
-    if (order === Order.End && !this.#isOwner) this.#exit();
+    if (order === Order.End && !this.#isOwner) {
+      stepBack();
+      this.#exit();
+    }
   }
 
   /** Ends at once; what is under way is lost. */
