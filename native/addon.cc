@@ -29,6 +29,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("hashKey", Napi::Function::New(env, hashKey));
   baton::initSegment(env, exports);
   baton::initLane(env, exports);
+  baton::initCrash(env, exports);
   baton::initSocket(env, exports);
   baton::initProcess(env, exports);
   return exports;

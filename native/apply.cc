@@ -4,6 +4,7 @@
 //   descriptor.plan < 0   run the operation program at word ~plan
 //
 // All of it is part of the open turn: it happens when the turn is committed, or never.
+#include "fault.h"
 #include "lane.h"
 
 namespace baton {
@@ -89,6 +90,7 @@ class Applier {
   }
 
   void forward(int32_t number) {
+    POISON("apply", bytes(), chained() ? 0 : descriptor_->bytes);
     Link& link = lane_.journal.touch(lane_.links[number]);
     Chain& out = outOf(link);
     if (__builtin_expect(int64_t{out.bytes} + descriptor_->bytes > kQueueMax, 0))
@@ -190,6 +192,7 @@ class Applier {
   void split(const int32_t* word) {
     const int32_t merge = word[1], parts = word[2], keys = word[3], step = word[4];
     const int32_t* link_of = word + 5;
+    POISON("apply", bytes(), chained() ? 0 : descriptor_->bytes);
     const int32_t* part_of = link_of + parts;
     // Each part repeats the name and a header; the rest is the request's own bytes, once.
     for (int32_t part = 0; part < parts; ++part) {
@@ -279,12 +282,15 @@ class Applier {
 
 void Lane::applyPlans(int32_t decided) {
   Applier applier(*this);
-  for (; head->applied < decided; ++head->applied) {
-    Descriptor& descriptor = descriptors[head->applied];
+  const int32_t step = head->step;
+  mark(head->step, kStepApplying);
+  for (int32_t i = head->applied; i < decided; mark(head->applied, ++i)) {
+    Descriptor& descriptor = descriptors[i];
     if (descriptor.kind == kDescriptorKindRequest ||
         descriptor.kind == kDescriptorKindProtocolError)
       applier.run(descriptor);
   }
+  mark(head->step, step);
 }
 
 }  // namespace baton

@@ -24,6 +24,7 @@ void Lane::chooseAway() {
   away_.assign(static_cast<size_t>(head->session_top), 0);
   away_count_ = away_next_ = 0;
   if (head->undone != 0) return;  // a repair was cut short: what it touched is not known any more
+  if (!journal.isSound() || !isHeadSound()) return;  // the lane will begin anew
   for (int32_t i = 1; i < head->session_top; ++i) {
     const Session& session = sessions[i];
     const bool is_idle = session.state == kSessionStateOpen && session.flags == 0 &&

@@ -134,15 +134,10 @@ int32_t ChainStore::pieces(const Chain& chain, iovec* to, int32_t most) const {
 
 void ChainStore::mark(const Chain& chain, std::vector<bool>& node_marks,
                       std::vector<bool>& chunk_marks) const {
-  if (chain.bytes == 0) return;
-  int32_t at = chain.start;
-  for (int32_t node = chain.head;; node = nodes_[node].next, at = nodes_[node].start) {
-    node_marks[static_cast<size_t>(node)] = true;
-    const int32_t end = node == chain.tail ? chain.end : nodes_[node].end;
-    for (int32_t i = at / kChunkBytes; i * kChunkBytes < end; ++i)
-      chunk_marks[static_cast<size_t>(nodes_[node].chunk[i])] = true;
-    if (node == chain.tail) return;
-  }
+  const auto into = [](std::vector<bool>& marks) {
+    return [&marks](int32_t unit) { return marks[static_cast<size_t>(unit)] = true; };
+  };
+  trace(chain, into(node_marks), into(chunk_marks));
 }
 
 }  // namespace baton

@@ -109,6 +109,28 @@ class ChainStore {
   void mark(const Chain& chain, std::vector<bool>& node_marks,
             std::vector<bool>& chunk_marks) const;
 
+  // Calls node(number) and chunk(number) for all that the chain leads to, each before it is looked
+  // at; they say whether that can be. False: it cannot, or the chain's words do not add up.
+  template <class NodeOf, class ChunkOf>
+  bool trace(const Chain& chain, NodeOf node, ChunkOf chunk) const {
+    if (chain.bytes <= 0) return chain.bytes == 0;
+    int64_t left = chain.bytes;
+    int32_t number = chain.head;
+    for (bool is_first = true;; is_first = false) {
+      if (!node(number)) return false;
+      const bool is_last = number == chain.tail;
+      const int32_t at = is_first ? chain.start : nodes_[number].start;
+      const int32_t end = is_last ? chain.end : nodes_[number].end;
+      if (at < 0 || at > end || end > kNodeBytes || end - at > left) return false;
+      for (int32_t i = at / kChunkBytes; i * kChunkBytes < end; ++i) {
+        if (!chunk(nodes_[number].chunk[i])) return false;
+      }
+      left -= end - at;
+      if (is_last) return left == 0;
+      number = nodes_[number].next;
+    }
+  }
+
   // Calls visit(bytes, count) for each contiguous piece of [offset, offset + count).
   template <class Visit>
   void visit(const Chain& chain, int32_t offset, int32_t count, Visit visit,

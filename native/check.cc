@@ -12,8 +12,12 @@ class Checker {
   explicit Checker(Lane& lane) : lane_(lane), reach_(lane) {}
 
   std::vector<std::string> run() {
-    walkSessions();
-    walkLinks();
+    for (const Damage& each : reach_.damage)
+      found_.push_back(std::string(each.kind == Damage::Link ? "link " : each.kind == Damage::Session ? "session " : "request ") +
+                       std::to_string(each.row) + ": " + each.what);
+    expect(reach_.orphans.empty(), "requests that no link knows of",
+           static_cast<int64_t>(reach_.orphans.size()));
+    countSessions();
     const int32_t open = lane_.head->requests_open;
     expect(reach_.request_count == open, "request rows in use that no list leads to",
            open - reach_.request_count);
@@ -31,31 +35,12 @@ class Checker {
     if (!holds) found_.push_back(std::to_string(count) + " " + what);
   }
 
-  void walkSessions() {
+  void countSessions() {
     int32_t open = 0;
-    for (int32_t i = 1; i < lane_.head->session_top; ++i) {
-      const Session& session = lane_.sessions[i];
-      if (session.state == kSessionStateFree) continue;
-      ++open;
-      int32_t number = session.request_head;
-      for (int32_t left = session.requests; left > 0;
-           --left, number = lane_.requests[number].session_next)
-        expect(lane_.requests[number].session == i, "request in another session's list: row",
-               number);
-    }
+    for (int32_t i = 1; i < lane_.head->session_top; ++i)
+      open += lane_.sessions[i].state != kSessionStateFree ? 1 : 0;
     expect(open == lane_.head->sessions_open, "sessions open but not counted",
            open - lane_.head->sessions_open);
-  }
-
-  void walkLinks() {
-    for (int32_t i = 1; i < lane_.head->link_top; ++i) {
-      const Link& link = lane_.links[i];
-      if (link.state == kLinkStateFree) continue;
-      int32_t number = link.request_head;
-      for (int32_t left = link.requests; left > 0;
-           --left, number = lane_.requests[number].link_next)
-        expect(lane_.requests[number].link == i, "request in another link's list: row", number);
-    }
   }
 
   Lane& lane_;

@@ -66,7 +66,9 @@ void Lane::readLink(int32_t number, Source source) {
   closeReceipt(*receipt, static_cast<int32_t>(got));
   if ((link.flags & kLinkFlagUnix) != 0) notePeeked(number + kLinkId, link.peeked, got);
   if (kept > 0) chains.clear(inOf(link));
+  mark(head->step, kStepFraming);
   frameReplies(link, *receipt);
+  mark(head->step, kStepOther);
   FAULT(RepliesFramed);
   if (link.stalled != 0 && roomy(link)) wakeStalled(number);
 }
@@ -86,6 +88,7 @@ void Lane::frameReplies(Link& link, Receipt& receipt) {
   int32_t used = 0;
   if (link.streaming != 0) used = streamReply(link, bytes, total);
   while (used >= 0 && used < total && link.state != kLinkStateDown) {
+    mark(receipt.used, used);  // what begins here is current
     const int32_t length = scanReply(bytes + used, total - used);
     if (length > 0) {
       replyWhole(link, bytes + used, length, receipt.offset + used);
@@ -208,6 +211,7 @@ void Lane::replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t o
   }
   if (bytes[0] == '>') return;  // a push message nobody on a shared link has asked for
   if (__builtin_expect(!isAwaited(link), 0)) return linkBroken(link, EPROTO);
+  POISON("reply", bytes, count);
   const int32_t number = link.request_head;
   Request& request = requests[number];
   ++link.replies;

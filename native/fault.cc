@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 namespace baton {
 
@@ -34,6 +36,19 @@ Page* findPage() {
 }
 
 }  // namespace
+
+void poisonPoint(const char* place, const uint8_t* bytes, int32_t count) {
+  static const bool is_wanted = getenv("BATON_FAULTS") != nullptr;
+  char text[64];
+  const auto size = static_cast<size_t>(count);
+  const auto has = [&](const char* form) {
+    const int length = snprintf(text, sizeof text, form, place);
+    return memmem(bytes, size, text, static_cast<size_t>(length)) != nullptr;
+  };
+  if (!is_wanted) return;
+  if (has("poison:kill-%s")) syscall(SYS_kill, getpid(), SIGKILL);
+  if (has("poison:%s")) *const_cast<volatile int*>(static_cast<int*>(nullptr)) = 1;
+}
 
 void faultPoint(FaultName name) {
   static Page* const page = findPage();

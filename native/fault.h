@@ -3,11 +3,13 @@
 //
 //   page shared with the test:  [name that is armed | reaches to go | what to do | reaches of each name]
 //
-// A worker finds the page by the file that BATON_FAULTS names. What is armed fires once.
+// A worker finds the page by the file that BATON_FAULTS names. What is armed fires once. POISON is
+// the same for a request or a reply that kills whoever meets it, by what it says.
 #pragma once
 
 #ifndef BATON_FAULTS
 #define FAULT(name)
+#define POISON(place, bytes, count)
 #else
 #include <cstdint>
 
@@ -35,7 +37,11 @@ enum FaultName : int32_t {
 
 void faultPoint(FaultName name);
 
+// Who looks at bytes in which "poison:<place>" stands dies of it: by SIGKILL if "poison:kill-…".
+void poisonPoint(const char* place, const uint8_t* bytes, int32_t count);
+
 }  // namespace baton
 
 #define FAULT(name) ::baton::faultPoint(::baton::kFault##name)
+#define POISON(place, bytes, count) ::baton::poisonPoint(place, bytes, count)
 #endif

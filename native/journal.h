@@ -35,6 +35,13 @@ inline void storeBarrier() {
   if (kCrashSafe) asm volatile("" ::: "memory");
 }
 
+// A word that tells a next owner where this one is: stored now, whatever the compiler thinks.
+inline void mark(int32_t& word, int32_t value) {
+  storeBarrier();
+  *const_cast<volatile int32_t*>(&word) = value;
+  storeBarrier();
+}
+
 class Journal {
  public:
   void attach(LaneHead* head, uint8_t* base, uint8_t* lane_base, int32_t capacity) {
@@ -60,8 +67,9 @@ class Journal {
     row.imaged = head_->turn;
   }
 
-  // A word that is no row's; once a turn.
+  // Words that are no row's; once a turn.
   void keepWord(int32_t& word) { keep(&word, sizeof word); }
+  void keepBytes(const uint8_t* from, int32_t bytes) { keep(from, bytes); }
 
   // Everything since the last commit becomes true.
   // The turn's number goes on first: were it the other way round, a death in between would leave a
@@ -95,6 +103,23 @@ class Journal {
       used -= static_cast<int32_t>(entry.bytes + sizeof entry);
       visit(lane_base_ + entry.offset);
     }
+  }
+
+  // Whether the images add up: each within the tables, which lie before the journal, and the first
+  // one at its beginning. A mark without bytes may be the first (src/shm/bring-lane.ts).
+  bool isSound() const {
+    int64_t used = head_->journal_used;
+    if (used < 0 || used > capacity_) return false;
+    while (used >= static_cast<int64_t>(sizeof(Entry))) {
+      Entry entry;
+      memcpy(&entry, base_ + used - sizeof entry, sizeof entry);
+      used -= static_cast<int64_t>(entry.bytes + sizeof entry);
+      const bool is_mark = entry.bytes == 0 && used == 0;
+      const bool is_row = entry.bytes > 0 && static_cast<int64_t>(entry.offset) + entry.bytes <=
+                                                 base_ - lane_base_;
+      if (!is_mark && !is_row) return false;
+    }
+    return used == 0;
   }
 
   // Puts every row back as it was at the last commit. Every owner that did not see that commit

@@ -101,7 +101,7 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   auto made = std::make_unique<Berth>();
   berth = made.get();
   lane = &berth->lane;
-  berth->number = number("lane");
+  berth->number = lane->number = number("lane");
   lane->sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4],  sizes[5],
                  sizes[6], sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]};
   lane->fd_base = number("fdBase");

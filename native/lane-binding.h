@@ -5,5 +5,6 @@
 namespace baton {
 
 void initLane(Napi::Env env, Napi::Object exports);
+void initCrash(Napi::Env env, Napi::Object exports);  // crash-binding.cc
 
 }  // namespace baton

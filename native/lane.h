@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "chain.h"
@@ -62,11 +63,20 @@ struct LaneSizes {
   int32_t argument_words, journal_bytes, listeners;
 };
 
+// What a new owner has found, for the log.
+struct Finding {
+  enum Kind : int32_t { Lane, Session, Link, Poisoned } kind;  // Poisoned: a link, by its reply
+  int32_t row;
+  std::string what;
+};
+
 // Another lane; its extent may be looked at while it is not Free.
 struct Peer {
   const LaneRow* row;
   const PoolCounter* counters;
 };
+
+class Reach;
 
 class Lane {
  public:
@@ -98,6 +108,7 @@ class Lane {
   Journal journal;
   ChainStore chains;
   CommandNames names;
+  int32_t number = 0;    // which lane it is
   int32_t worker = 0;    // this process: row of the worker table
   int epoll_fd = -1;     // the lane's, inherited by every owner with all that is registered in it
   int doorbell_fd = -1;  // eventfd: wakes the lane from its epoll
@@ -126,6 +137,8 @@ class Lane {
   bool isClaimed() const { return *const_cast<volatile int32_t*>(&row->claimant) != 0; }
   bool yield();
   void leave();
+  void abandon(DeathCause_ cause);
+  void noteCause(DeathCause_ cause);
   uint64_t cookieAt(int32_t number) const;
 
   // --- away.cc: descriptors that come after the lane is ours
@@ -134,9 +147,11 @@ class Lane {
   void bringMore();
   void bringAll();
 
-  // --- recover.cc: what a new owner does first
+  // --- vet.cc, recover.cc: what a new owner does first
+  void vet(bool ours);
   void begin();
   void redo();
+  std::vector<Finding> takeFindings() { return std::exchange(findings_, {}); }
 
   // --- turn.cc: the order of things
   void seal();
@@ -270,6 +285,7 @@ class Lane {
   void learnHeld();
   void wanted(std::vector<int32_t>* numbers) const;
   void dropHeld();
+  DeathCause_ causeOf(int32_t dead) const;
   void own();
   void nameKeeper();
   int32_t fetchNumbers(const std::vector<int32_t>& numbers);
@@ -281,9 +297,35 @@ class Lane {
   void bring(const std::vector<int32_t>& rows);
   void beWhole();
 
-  // recover.cc
+  // blame.cc
+  void nameSuspect();
+  void suspectReceipt();
+  void suspectDescriptor(int32_t index);
+  void blame();
+  template <class Row>
+  bool isGuilty(Row& row, uint64_t at, int32_t id);
+  bool blameSession(int32_t number, Suspect_ suspect);
+  bool blameLink(int32_t number);
+  bool isHopeless() const;
+  int64_t poisonAt(Session& session, int32_t begin);
+  bool isUnframable(Session& session, int32_t begin);
+  void poison(Session& session, Receipt& receipt, int32_t used);
+
+  // cold.cc
   void wipe();
-  void repair();
+  void startCold();
+
+  // vet.cc
+  bool isHeadSound() const;
+  bool isSound(const Receipt& receipt) const;
+  bool mend();
+  void mendSession(int32_t number, const char* what);
+  void mendLink(int32_t number, const char* what);
+  void strip(Request& row);
+  void answerOrphans();
+
+  // recover.cc
+  bool repair();
   void undoTurn(std::vector<int32_t>* accepted);
   void fetchAccepted(const std::vector<int32_t>& numbers);
   void adoptAccepted(const std::vector<int32_t>& rows);
@@ -298,7 +340,7 @@ class Lane {
   void repairSession(int32_t number);
   void repairLink(int32_t number);
   void dropConnect(int32_t number, bool is_here);
-  void recount();
+  void recount(const Reach& reach);
   void closeStale(int32_t number, bool is_open, uint64_t cookie);
   void fetchListeners();
   void listSessions();
@@ -345,8 +387,13 @@ class Lane {
   std::vector<uint8_t> away_;   // by session: 1 while its descriptor is still to be brought
   int32_t away_count_ = 0, away_next_ = 0;
   bool inherited_ = false;      // the owner before died: his last turn must be undone
+  int32_t dead_owner_ = 0;      // that owner: row of the worker table
   std::vector<int32_t> unread_links_;  // their in chains are to be framed in the first turn
   std::vector<int32_t> lost_links_;    // their descriptors died with the owner before
+  std::vector<int32_t> poisoned_links_;  // workers died of what their servers said
+  std::vector<int32_t> orphans_;         // requests whose link was given up
+  std::string cold_;                     // why the lane must begin anew; empty: it need not
+  std::vector<Finding> findings_;
 };
 
 }  // namespace baton

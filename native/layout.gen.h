@@ -5,9 +5,10 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 187741997;
+inline constexpr int32_t kSchemaHash = 1102551828;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
+inline constexpr int32_t kLaneGuard = 1818324581;
 inline constexpr int32_t kHistogramBuckets = 224;
 
 enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Wire, Listener, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
@@ -24,6 +25,29 @@ enum OwnerState_ : int32_t {
   kOwnerStateNobody,
   kOwnerStateServing,
   kOwnerStateFrozen,
+  kOwnerStateAbandoned,
+};
+
+enum DeathCause_ : int32_t {
+  kDeathCauseKill,
+  kDeathCauseSignal,
+  kDeathCauseError,
+  kDeathCauseHang,
+};
+
+enum Step_ : int32_t {
+  kStepOther,
+  kStepFraming,
+  kStepDeciding,
+  kStepApplying,
+  kStepRepairing,
+};
+
+enum Suspect_ : int32_t {
+  kSuspectNone,
+  kSuspectRequest,
+  kSuspectUnframed,
+  kSuspectReply,
 };
 
 enum WorkerState_ : int32_t {
@@ -73,6 +97,8 @@ enum SessionFlag_ : int32_t {
   kSessionFlagEof = 32,
   kSessionFlagBarrier = 128,
   kSessionFlagQuit = 64,
+  kSessionFlagPoisoned = 256,
+  kSessionFlagUnframable = 512,
 };
 
 enum LinkState_ : int32_t {
@@ -153,6 +179,11 @@ enum Operation_ : int32_t {
   kOperationStall,
 };
 
+enum NamedCommand_ : int32_t {
+  kNamedCommandUnknown = -1,
+  kNamedCommandPoisoned = -2,
+};
+
 enum UnitClass_ : int32_t {
   kUnitClassNode,
   kUnitClassChunk,
@@ -187,7 +218,9 @@ struct alignas(8) Superblock {
   int32_t directory_a;  // schema hash of the columns listed in the first half of directory, 0 = none
   int32_t directory_b;  // the same of the second half
   int32_t map_hash;  // of all offsets that follow from the capacities: versions that differ there do not mix
-  uint8_t spare_[120];
+  int32_t reports;  // crash reports written in the hour that reports_hour names; by atomic addition
+  int32_t reports_hour;  // hours since 1970
+  uint8_t spare_[112];
 };
 static_assert(offsetof(Superblock, magic) == 0);
 static_assert(offsetof(Superblock, format) == 4);
@@ -216,6 +249,8 @@ static_assert(offsetof(Superblock, generation) == 120);
 static_assert(offsetof(Superblock, directory_a) == 124);
 static_assert(offsetof(Superblock, directory_b) == 128);
 static_assert(offsetof(Superblock, map_hash) == 132);
+static_assert(offsetof(Superblock, reports) == 136);
+static_assert(offsetof(Superblock, reports_hour) == 140);
 static_assert(sizeof(Superblock) == 256);
 
 // Columns of every table, and migrations from columns of before: how another version finds its way.
@@ -271,7 +306,8 @@ struct alignas(8) LaneRow {
   double claimed_us;  // monotonic time of the last change of owner
   double served_us;  // monotonic time when the new owner had sealed a turn with what waited
   double whole_us;  // monotonic time when he had every descriptor, and his keeper answered for the lane
-  uint8_t spare_[24];
+  int32_t cause;  // worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs
+  uint8_t spare_[20];
 };
 static_assert(offsetof(LaneRow, owner) == 0);
 static_assert(offsetof(LaneRow, claimant) == 4);
@@ -292,6 +328,7 @@ static_assert(offsetof(LaneRow, pause_us) == 72);
 static_assert(offsetof(LaneRow, claimed_us) == 80);
 static_assert(offsetof(LaneRow, served_us) == 88);
 static_assert(offsetof(LaneRow, whole_us) == 96);
+static_assert(offsetof(LaneRow, cause) == 104);
 static_assert(sizeof(LaneRow) == 128);
 
 // One row per worker process, of whichever master. Row 0 is never used.
@@ -433,7 +470,21 @@ struct alignas(8) LaneHead {
   double next_client_id;  // CLIENT ID of the next session
   double now_us;  // lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
   double ownerless_us;  // how long nobody owned the lane, all times together
-  uint8_t spare_[144];
+  int32_t step;  // Step: what the owner is at; no undo takes it back
+  int32_t deciding;  // step Deciding: the descriptor; writer: TypeScript
+  int32_t sealed;  // turns sealed that had received or decided something, wraps
+  int32_t failed_repairs;  // repairs in a row that ended their own worker
+  int32_t suspect;  // Suspect: what the dead owner was at, until it is blamed
+  int32_t suspect_row;  // session or link
+  int32_t suspect_at;  // where it begins, bytes from the first unframed one
+  int32_t suspect_cause;  // DeathCause
+  int32_t faults;  // deaths in a row by a fault of the worker's own that nothing could be blamed for, since the last sealed turn
+  int32_t kills;  // deaths in a row by a bare SIGKILL at one and the same suspect, since the last sealed turn
+  int32_t deaths_sealed;  // sealed, as it was at the last death
+  int32_t killed_row;  // the suspect of those kills: session, or 2^30 + link
+  uint64_t killed_at;  // stream offset where it begins
+  int32_t guard;  // always LANE_GUARD: another value was written by mistake
+  uint8_t spare_[84];
 };
 static_assert(offsetof(LaneHead, journal_used) == 0);
 static_assert(offsetof(LaneHead, turn) == 4);
@@ -459,6 +510,20 @@ static_assert(offsetof(LaneHead, chunks_used) == 80);
 static_assert(offsetof(LaneHead, next_client_id) == 88);
 static_assert(offsetof(LaneHead, now_us) == 96);
 static_assert(offsetof(LaneHead, ownerless_us) == 104);
+static_assert(offsetof(LaneHead, step) == 112);
+static_assert(offsetof(LaneHead, deciding) == 116);
+static_assert(offsetof(LaneHead, sealed) == 120);
+static_assert(offsetof(LaneHead, failed_repairs) == 124);
+static_assert(offsetof(LaneHead, suspect) == 128);
+static_assert(offsetof(LaneHead, suspect_row) == 132);
+static_assert(offsetof(LaneHead, suspect_at) == 136);
+static_assert(offsetof(LaneHead, suspect_cause) == 140);
+static_assert(offsetof(LaneHead, faults) == 144);
+static_assert(offsetof(LaneHead, kills) == 148);
+static_assert(offsetof(LaneHead, deaths_sealed) == 152);
+static_assert(offsetof(LaneHead, killed_row) == 156);
+static_assert(offsetof(LaneHead, killed_at) == 160);
+static_assert(offsetof(LaneHead, guard) == 168);
 static_assert(sizeof(LaneHead) == 256);
 
 // One downstream connection. Row number = epoll id.
@@ -498,7 +563,9 @@ struct alignas(8) Session {
   double active_us;  // lane time of the last request
   double client_id;  // CLIENT ID, unique per instance
   int32_t last_command;  // id in the command table, -1 = none
-  uint8_t spare_[28];
+  int32_t blames;  // deaths that the request at blamed_at is blamed for
+  uint64_t blamed_at;  // stream offset where that request begins
+  uint8_t spare_[16];
 };
 static_assert(offsetof(Session, imaged) == 0);
 static_assert(offsetof(Session, state) == 4);
@@ -535,6 +602,8 @@ static_assert(offsetof(Session, opened_us) == 136);
 static_assert(offsetof(Session, active_us) == 144);
 static_assert(offsetof(Session, client_id) == 152);
 static_assert(offsetof(Session, last_command) == 160);
+static_assert(offsetof(Session, blames) == 164);
+static_assert(offsetof(Session, blamed_at) == 168);
 static_assert(sizeof(Session) == 192);
 
 // What clients say of themselves; same row as session.
@@ -611,7 +680,9 @@ struct alignas(8) Link {
   int32_t reason;  // why it was lost last: errno, -1 = see reason_text, 0 = not lost since it was up
   int32_t reason_bytes;  // length of reason_text
   uint8_t reason_text[64];  // what the server or the resolver said
-  uint8_t spare_[48];
+  int32_t blames;  // deaths that the reply at blamed_at of this connection is blamed for
+  uint64_t blamed_at;  // stream offset where that reply begins
+  uint8_t spare_[32];
 };
 static_assert(offsetof(Link, imaged) == 0);
 static_assert(offsetof(Link, state) == 4);
@@ -657,6 +728,8 @@ static_assert(offsetof(Link, replies_due) == 196);
 static_assert(offsetof(Link, reason) == 200);
 static_assert(offsetof(Link, reason_bytes) == 204);
 static_assert(offsetof(Link, reason_text) == 208);
+static_assert(offsetof(Link, blames) == 272);
+static_assert(offsetof(Link, blamed_at) == 280);
 static_assert(sizeof(Link) == 320);
 
 // One request: who asked, where it went, what is owed.
@@ -804,7 +877,10 @@ struct alignas(8) LaneCounter {
   double images;  // before-images written
   double pool_full;  // times the chunk pool had nothing left
   double stalls;  // times a session was stalled on a full link queue
-  uint8_t spare_[184];
+  double poisoned;  // requests and replies given up because workers died of them
+  double rows_damaged;  // sessions and links closed because their rows were damaged
+  double cold_starts;  // times the lane began anew because it was damaged as a whole
+  uint8_t spare_[160];
 };
 static_assert(offsetof(LaneCounter, turns) == 0);
 static_assert(offsetof(LaneCounter, accepts) == 8);
@@ -815,6 +891,9 @@ static_assert(offsetof(LaneCounter, sends) == 40);
 static_assert(offsetof(LaneCounter, images) == 48);
 static_assert(offsetof(LaneCounter, pool_full) == 56);
 static_assert(offsetof(LaneCounter, stalls) == 64);
+static_assert(offsetof(LaneCounter, poisoned) == 72);
+static_assert(offsetof(LaneCounter, rows_damaged) == 80);
+static_assert(offsetof(LaneCounter, cold_starts) == 88);
 static_assert(sizeof(LaneCounter) == 256);
 
 // Counts per pool.

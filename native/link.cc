@@ -89,6 +89,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   link.flags = (link.flags & kLinkFlagLeaving) | (unix_socket ? kLinkFlagUnix : 0);
   ++link.generation;
   link.rx = link.tx_base = 0;
+  link.blames = 0;
   link.peeked = 0;
   link.streaming = 0;
   link.replies = 0;

@@ -134,9 +134,14 @@ void Lane::readSession(int32_t number, Source source) {
   pool_counters[session.pool].bytes_in += static_cast<double>(got);
   closeReceipt(*receipt, static_cast<int32_t>(got));
   if ((session.flags & kSessionFlagUnix) != 0) notePeeked(number, session.peeked, got);
-  if (session.whole_bytes > 0) return describeWhole(session, *receipt);
-  if (collecting) return collect(session, *receipt);
-  frame(session, *receipt);
+  mark(head->step, kStepFraming);
+  if (session.whole_bytes > 0)
+    describeWhole(session, *receipt);
+  else if (collecting)
+    collect(session, *receipt);
+  else
+    frame(session, *receipt);
+  mark(head->step, kStepOther);
 }
 
 // A large request goes on when others have given memory back; until then TCP holds its client up.
@@ -163,14 +168,18 @@ void Lane::frame(Session& session, Receipt& receipt) {
   const uint8_t* bytes = region.arena + receipt.offset;
   int32_t used = 0;
   int32_t framed = 0;
+  const int64_t poison_at = poisonAt(session, total);
   while (used < total) {
+    mark(receipt.used, used);  // what begins here is current
     if (!mayFrame(session, pool, framed)) {
       backlog(session);
       break;
     }
     RequestView view;
     int32_t length;
-    if (bytes[used] == '*') {
+    if (used == poison_at && (session.flags & kSessionFlagUnframable) != 0) {
+      length = kScanPoisoned;
+    } else if (bytes[used] == '*') {
       length = scanMultibulk(bytes + used, total - used, pool.bulk_max, &view);
       if (length > 0 && view.argc > 0)
         describeRequest(session, receipt, used, view, receipt.offset + used);
@@ -190,6 +199,7 @@ void Lane::frame(Session& session, Receipt& receipt) {
     }
     used += length;
     ++framed;
+    if (used - length == poison_at) return poison(session, receipt, used);
   }
   receipt.used = used;
   FAULT(Framed);
@@ -226,6 +236,7 @@ int32_t Lane::frameInline(Session& session, Receipt& receipt, int32_t start) {
 void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start,
                            const RequestView& view, int32_t offset) {
   const Pool& pool = pools[session.pool];
+  POISON("frame", region.arena + offset, view.bytes);
   Descriptor& descriptor = descriptors[head->descriptors++];
   const int32_t command = names.find(view.name, view.name_bytes);
   descriptor.kind = kDescriptorKindRequest;
@@ -313,7 +324,9 @@ void Lane::collect(Session& session, Receipt& receipt) {
   const uint8_t* bytes = region.arena + receipt.offset;
   PushState& state = scanOf(session);
   const int32_t taken =
-      pushBytes(&state, bytes, receipt.got, PushMode::Request, pools[session.pool].bulk_max);
+      isUnframable(session, receipt.got + session.in_bytes)
+          ? kScanPoisoned
+          : pushBytes(&state, bytes, receipt.got, PushMode::Request, pools[session.pool].bulk_max);
   receipt.used = receipt.got;
   if (taken < 0)
     return protocolError(session, taken, taken == kScanNoDollar ? state.number : kNoOffender);
@@ -340,7 +353,10 @@ void Lane::describeWhole(Session& session, Receipt& receipt) {
   descriptor.pool = session.pool;
   descriptor.receipt = static_cast<int32_t>(&receipt - receipts);
   descriptor.start = receipt.used;
-  listChained(session, descriptor);
+  if (poisonAt(session, receipt.got - receipt.used + session.in_bytes) == 0)
+    poison(session, receipt, receipt.used);
+  else
+    listChained(session, descriptor);
   reserved_rows_ += 1 + std::min(descriptor.argc, pool.backends);
   pool_counters[session.pool].requests += 1;
 }

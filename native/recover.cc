@@ -4,6 +4,7 @@
 //   given by a living owner:   rows ─────────────────────────────────────────► lists
 //   inherited from a dead one: undo the open turn ─ repair rows from the kernel's counters
 //                              ─ rebuild what follows from rows ─ COMMIT ────► lists
+//                              rows that do not add up: vet.cc; whom to blame: blame.cc
 //                              bytes that turn had received wait in the in chains, to be framed
 //
 // The kernel counted what the dead owner received and sent, whether or not it lived to note it.
@@ -67,13 +68,14 @@ void Lane::begin() {
   stalled_.assign(static_cast<size_t>(sizes.links), {});
   for (auto* list :
        {&free_sessions_, &free_requests_, &freed_requests_, &dirty_sessions_, &dirty_links_,
-        &closing_, &closed_, &again_, &starved_, &near_, &unread_links_, &lost_links_})
+        &closing_, &closed_, &again_, &starved_, &near_, &unread_links_, &lost_links_,
+        &poisoned_links_, &orphans_})
     list->clear();
   starved_since_us_ = 0;
   reserved_rows_ = 0;
-  if (inherited_)
-    repair();
-  else
+  if (!cold_.empty() || (inherited_ && !repair()))
+    startCold();
+  else if (!inherited_)
     head->descriptors = head->receipts = head->arena_used = head->arguments = 0;
   head->decided = head->applied = head->operations = 0;
   chains.nodes.adopt();
@@ -91,49 +93,31 @@ void Lane::begin() {
   inherited_ = false;
 }
 
-// A lane that nobody owned: nothing in it is worth keeping but what it has counted.
-void Lane::wipe() {
-  dropHeld();
-  has_held_ = true;
-  chains.nodes.releaseAll();
-  chains.chunks.releaseAll();
-  const auto clear = [](auto* rows, int32_t count) {
-    memset(static_cast<void*>(rows), 0, sizeof *rows * static_cast<size_t>(count));
-  };
-  clear(sessions, head->session_top);
-  clear(infos, head->session_top);
-  clear(links, sizes.links);
-  clear(requests, head->request_top);
-  clear(listeners, sizes.listeners);
-  clear(wires, sizes.sessions + sizes.links);
-  clear(head, 1);
-  for (int32_t i = 0; i < sizes.pools; ++i) pool_counters[i].client_connections = 0;
-  for (int32_t i = 0; i < sizes.backends; ++i) {
-    BackendCounter& counted = backend_counters[i];
-    counted.connections = counted.in_queue = counted.in_queue_bytes = 0;
-  }
-  head->turn = 1;
-  head->session_top = head->link_top = head->request_top = 1;  // row 0 means none
-  head->now_us = row->frozen_us = monotonicUs();
-}
-
 // --- after a death
 
 // A turn of its own, which may itself be cut short by a death and is then begun again: undo what is
-// open, note what the kernel knows better, commit. Nothing is received or sent meanwhile.
-void Lane::repair() {
+// open, note what the kernel knows better, commit. Nothing is received or sent meanwhile. False:
+// it cannot be repaired, cold_ says why.
+bool Lane::repair() {
+  nameSuspect();
+  cold_ = isHopeless() ? "workers keep dying over it" : "";
+  if (!cold_.empty()) return false;
   std::vector<int32_t> accepted;
   undoTurn(&accepted);
   FAULT(Undone);
   fetchAccepted(accepted);
   chains.nodes.adopt();
   chains.chunks.adopt();
-  recount();
+  if (!isHeadSound() || !mend()) cold_ = "its rows do not add up";
+  if (!cold_.empty()) return false;
   FAULT(Recounted);
+  blame();
+  if (isHopeless()) cold_ = "workers keep dying on it";
+  if (!cold_.empty()) return false;
   head->descriptors = 0;
   const int32_t received = head->receipts;
   for (int32_t i = 0; i < received; ++i) {
-    if (receipts[i].turn == head->undone) keepReceived(receipts[i]);
+    if (receipts[i].turn == head->undone && isSound(receipts[i])) keepReceived(receipts[i]);
   }
   FAULT(ReceivedKept);
   adoptAccepted(accepted);
@@ -152,8 +136,11 @@ void Lane::repair() {
   FAULT(RepairCommitted);
   chains.nodes.settle();
   chains.chunks.settle();
-  recount();
+  recount(Reach(*this));
   head->receipts = head->arena_used = head->arguments = 0;
+  head->failed_repairs = 0;
+  mark(head->step, kStepOther);
+  return true;
 }
 
 // The open turn never happened. `undone` names it for as long as its receipts are needed, for the
@@ -343,10 +330,9 @@ void Lane::dropConnect(int32_t number, bool is_here) {
 }
 
 // What can be counted is counted anew, and what no row leads to becomes free.
-void Lane::recount() {
-  const Reach reach(*this);
+void Lane::recount(const Reach& reach) {
   for (int32_t i = 1; i < head->request_top; ++i) {
-    if (!reach.requests[static_cast<size_t>(i)])
+    if (!reach.hasRequest(i))
       memset(static_cast<void*>(&requests[i]), 0, sizeof(Request));
   }
   head->requests_open = reach.request_count;
@@ -431,9 +417,14 @@ void Lane::fetchListeners() {
 
 // In the first turn, which sockets alone would not cause.
 void Lane::redo() {
+  for (const int32_t number : poisoned_links_) linkBroken(links[number], EPROTO);
+  poisoned_links_.clear();
+  answerOrphans();
   for (const int32_t number : unread_links_) readLink(number, Source::Chain);
   unread_links_.clear();
-  for (const int32_t number : lost_links_) linkBroken(links[number], ECONNRESET);
+  for (const int32_t number : lost_links_) {
+    if (links[number].state != kLinkStateDown) linkBroken(links[number], ECONNRESET);
+  }
   lost_links_.clear();
 }
 

@@ -17,6 +17,7 @@ enum ScanError : int32_t {
   kScanCountTooBig = -5,   // "too big mbulk count string"
   kScanLengthTooBig = -7,  // "too big bulk count string"
   kScanUnbalanced = -6,    // "unbalanced quotes in request"
+  kScanPoisoned = -8,      // workers died of framing it
 };
 
 constexpr int32_t kArgumentsMax = 1024 * 1024;  // Redis' limit of a multibulk

@@ -7,6 +7,9 @@
 //   yield() at a turn's end ──► owner = A Frozen ───────────────► fetches the last ones
 //   returns true ◄───────────── owner = B Serving ◄────────────── compare and swap: it is B's
 //
+//   dies of its own fault ────► owner = A Abandoned ────────────► need not wait for A's end
+//   (crash.cc), and writes its report while B serves already
+//
 // Nobody waits for ever: if B does not come within kFreezeMs, A swaps back and goes on; if A does
 // not freeze in time, B withdraws. The swap of one word decides, so there is never a second owner.
 // Where A is dead, B need not ask. What B does with the rows then: recover.cc.
@@ -71,6 +74,27 @@ bool Lane::yield() {
   return false;
 }
 
+// The last word of an owner that dies: its thread never comes back to the lane. Async-signal-safe,
+// and harmless for who does not own it.
+void Lane::abandon(DeathCause_ cause) {
+  noteCause(cause);
+  const int32_t abandoned = ownerWord(worker, kOwnerStateAbandoned);
+  for (const OwnerState_ state : {kOwnerStateServing, kOwnerStateFrozen})
+    swap(row->owner, ownerWord(worker, state), abandoned);
+  futexWake(&row->owner);
+}
+
+void Lane::noteCause(DeathCause_ cause) {
+  if (workerOf(load(row->owner)) != worker) return;
+  __atomic_store_n(&row->cause, worker * 4 + cause, __ATOMIC_RELEASE);
+}
+
+// Why an owner before died: as far as it, or its master, could still say it.
+DeathCause_ Lane::causeOf(int32_t dead) const {
+  const int32_t cause = load(row->cause);
+  return cause / 4 == dead ? static_cast<DeathCause_>(cause % 4) : kDeathCauseKill;
+}
+
 // Time without an owner is taken out of the lane's.
 void Lane::resumeTime() { head->ownerless_us = monotonicUs() - head->now_us; }
 
@@ -118,12 +142,13 @@ void Lane::learnHeld() {
 // Descriptors of rows that are open, and not here yet.
 void Lane::wanted(std::vector<int32_t>* numbers) const {
   numbers->clear();
-  for (int32_t i = 1; i < head->session_top; ++i) {
+  // Of a dead owner's lane nothing is vetted yet.
+  for (int32_t i = 1; i < std::min(head->session_top, sizes.sessions); ++i) {
     const Session& session = sessions[i];
     if (session.state == kSessionStateFree || session.fd < 0 || isAway(i)) continue;
     if (held_[static_cast<size_t>(i)] != session.cookie) numbers->push_back(sessionFd(i));
   }
-  for (int32_t i = 1; i < head->link_top; ++i) {
+  for (int32_t i = 1; i < std::min(head->link_top, sizes.links); ++i) {
     const Link& link = links[i];
     if (link.state == kLinkStateFree || link.fd < 0) continue;
     if (held_[static_cast<size_t>(sizes.sessions + i)] != link.cookie)
@@ -163,9 +188,13 @@ int32_t Lane::fetchNumbers(const std::vector<int32_t>& numbers) {
   return 0;
 }
 
-// Whether the process that an owner word names is gone, or at least the thread that ran the lane.
-// Its master says so in its row; a process that no longer exists needs no master to say it.
+// Whether the lane may be taken from whom an owner word names: the process is gone, or at least the
+// thread that ran the lane, or it has given the lane up and only writes its report. Its master says
+// so in its row; a process that no longer exists needs no master to say it. One that was accepting is
+// waited for: only when it is dead, its keeper looks for a connection that has not come to its number.
 bool Lane::isDead(int32_t owner) const {
+  const bool is_abandoned = owner % 4 == kOwnerStateAbandoned;
+  if (is_abandoned && load(head->accept_row) == 0) return true;
   const Worker& who = workers[workerOf(owner)];
   if (isLifeOver(who)) return true;
   const int32_t state = load(who.state);
@@ -198,6 +227,7 @@ int32_t Lane::claim(int timeout_ms) {
       // Its keeper may not have heard of the death yet. In the end, what he does not have is lost.
       const bool has_time = monotonicUs() + kFetchMs * 1000.0 < until;
       if (fetch() < 0 && has_time) continue;
+      dead_owner_ = workerOf(seen);
       if (swap(row->owner, seen, mine)) result = kClaimInherited;
     } else if (isFrozen(seen)) {
       const double frozen_us = row->frozen_us;
@@ -244,6 +274,7 @@ int32_t Lane::inherit() {
   if (has_all && swap(row->owner, seen, ownerWord(worker, kOwnerStateServing))) {
     own();
     inherited_ = true;
+    dead_owner_ = workerOf(seen);
     return kClaimInherited;
   }
   dropHeld();

@@ -16,8 +16,10 @@ void Lane::seal() {
   FAULT(RestsKept);
   settleNear();
   FAULT(NearSettled);
+  const bool has_worked = head->receipts > 0 || head->descriptors > 0;
   journal.commit();
   FAULT(Committed);
+  if (has_worked) head->sealed = (head->sealed + 1) & 0x7fffffff;
   if (!peeked_.empty()) takePeeked();
   FAULT(PeekedTaken);
   counter->turns += 1;
@@ -130,7 +132,9 @@ void Lane::receiveReady(const void* ready, int32_t count) {
   const auto* events = static_cast<const epoll_event*>(ready);
   head->now_us = time();
   row->heartbeat_us = head->now_us + head->ownerless_us;
-  if (!unread_links_.empty() || !lost_links_.empty()) redo();
+  if (!unread_links_.empty() || !lost_links_.empty() || !poisoned_links_.empty() ||
+      !orphans_.empty())
+    redo();
   if (!isWhole()) bringReady(ready, count);
   frameWaiting();
   int32_t listening[kEvents];

@@ -61,6 +61,12 @@ const laneMetrics: readonly Metric<LaneSnapshot>[] = [
   ['lane_pool_full_total', 'counter', 'Times no buffer was left.', (l) => l.poolFull],
   ['lane_stalls_total', 'counter', 'Times a client waited for a full server queue.',
     (l) => l.stalls],
+  ['lane_poisoned_total', 'counter', 'Requests and replies given up because workers died of them.',
+    (l) => l.poisoned],
+  ['lane_rows_damaged_total', 'counter', 'Clients and links closed because their rows were damaged.',
+    (l) => l.rowsDamaged],
+  ['lane_cold_starts_total', 'counter', 'Times the lane began anew because it was damaged.',
+    (l) => l.coldStarts],
 ];
 
 const poolMetrics: readonly Metric<PoolSnapshot>[] = [

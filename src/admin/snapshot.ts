@@ -97,6 +97,9 @@ export interface LaneSnapshot {
   readonly images: number;
   readonly poolFull: number;
   readonly stalls: number;
+  readonly poisoned: number;
+  readonly rowsDamaged: number;
+  readonly coldStarts: number;
 }
 
 /** As shm/codes.ts numbers them. */
@@ -250,6 +253,9 @@ function laneOf(
     images: counts[LaneCounter.Images],
     poolFull: counts[LaneCounter.PoolFull],
     stalls: counts[LaneCounter.Stalls],
+    poisoned: counts[LaneCounter.Poisoned],
+    rowsDamaged: counts[LaneCounter.RowsDamaged],
+    coldStarts: counts[LaneCounter.ColdStarts],
   };
 }
 

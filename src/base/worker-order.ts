@@ -22,6 +22,7 @@ export interface WorkerOrder {
   readonly logFd?: number; // either a descriptor
   readonly logFile?: string; // or a file, which the worker opens itself and can open anew
   readonly logLevel: string;
+  readonly crashDir?: string; // where reports of crashes go; absent: to standard error
   readonly user?: string;
   readonly group?: string;
 }

@@ -2,6 +2,7 @@
 import { OperatorError } from '../base/errors.js';
 import { printSettings } from '../config/print.js';
 import type { Settings } from '../config/settings.js';
+import { crashDirMistakes } from '../master/crash-reports.js';
 import type { Loaded } from '../master/reload.js';
 import { readRunning } from '../master/running-instance.js';
 import { settingsDiff } from '../master/settings-diff.js';
@@ -14,8 +15,13 @@ export interface Findings {
   readonly remarks: readonly string[];
 }
 
-/** Throws OperatorError when --diff has nothing to compare with for reasons of the operator's. */
+/**
+ * Throws OperatorError when workers could not write their crash reports, and when --diff has
+ * nothing to compare with for reasons of the operator's.
+ */
 export function check(wanted: Wanted, { settings, warnings }: Loaded): Findings {
+  const mistakes = crashDirMistakes(settings);
+  if (mistakes.length > 0) throw new OperatorError('crash-dir', mistakes);
   const printed = wanted.action === 'print' ? printSettings(settings) : '';
   const diff = wanted.diff ? diffWithRunning(settings) : { out: '', remarks: [] };
   return {

@@ -103,6 +103,12 @@ export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
     name: 'log_level', type: choice(LOG_LEVELS), fallback: 'info', reload: true,
     doc: 'The least severe lines that are logged.',
   },
+  crashDir: {
+    name: 'crash_dir', type: text('path', 'the path of a directory'), fallback: null, reload: true,
+    fallbackNote: 'reports go to standard error, or into the log',
+    doc: 'The directory for reports of workers that died of a fault of their own, at most 10 an ' +
+      'hour; the newest 20 are kept. Workers must be allowed to write there.',
+  },
   pid: {
     name: 'pid', type: text('path', 'the path of a file'), fallback: null, reload: false,
     fallbackNote: 'none, unless -p names one',

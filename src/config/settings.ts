@@ -56,6 +56,7 @@ export interface GlobalValues {
   maxOpenfiles: number;                           // 0: as many as the hard limit allows
   log: string | null;                             // null: standard error
   logLevel: LogLevel;
+  crashDir: string | null;                        // null: reports go to standard error
   pid: string | null;
   stats: TcpAddress | null;
   statsIntervalMs: number;

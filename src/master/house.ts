@@ -20,6 +20,7 @@ import { commands } from '../protocol/command-table.js';
 import { AdminSockets } from './admin-sockets.js';
 import { BuildCopy } from './build-copy.js';
 import { workerCount } from './capacities.js';
+import { crashDirMistakes } from './crash-reports.js';
 import type { Handover } from './handover.js';
 import { Instance } from './instance.js';
 import { LaneGears } from './lane-gear.js';
@@ -101,7 +102,7 @@ export class House implements Belongings {
     const { shm, pidFile } = handover;
     const instance = Instance.attach(shm, { openFilesMax });
     const kept = keepRestartOnly(instance.roster.settings, settings);
-    const mistakes = [...identityMistakes(kept), ...instance.misfits(kept)];
+    const mistakes = [...workerMistakes(kept), ...instance.misfits(kept)];
     if (mistakes.length > 0) throw new OperatorError('cannot-upgrade', mistakes);
     giveTo(kept, log, instance);
     const listeners = new Listeners({ info, warn });
@@ -182,6 +183,12 @@ export function identityMistakes(settings: Settings): string[] {
   }
 }
 
+/** The same, and why they could not report a crash. */
+function workerMistakes(settings: Settings): string[] {
+  const mistakes = identityMistakes(settings);
+  return mistakes.length > 0 ? mistakes : crashDirMistakes(settings);
+}
+
 function openLog(settings: Settings): Log {
   const { log: file, logLevel: level } = settings.global;
   try {
@@ -213,7 +220,7 @@ function applyLimits(settings: Settings, warn: Tell): number {
 function openAll(
   settings: Settings, log: Log, instance: Instance, listeners: Listeners,
 ): Admin {
-  const mistakes = identityMistakes(settings);
+  const mistakes = workerMistakes(settings);
   if (mistakes.length === 0) giveTo(settings, log, instance);
   const attempt = <T>(open: () => T): T | null => {
     try {

@@ -11,7 +11,7 @@
  */
 import { isAlive } from '../base/alive.js';
 import {
-  ListenerState, OwnerState, SessionState, WorkerState, type WorkerOrder,
+  DeathCause, ListenerState, OwnerState, SessionState, WorkerState, type WorkerOrder,
 } from '../shm/codes.js';
 import { WORKERS_MAX } from '../shm/plan.js';
 import type { Segment } from '../shm/segment.js';
@@ -35,6 +35,7 @@ export interface LaneOwner {
 }
 
 const OWNER_STATES = 4; // lane.owner = worker row * 4 + OwnerState
+const CAUSES = 4; // lane.cause = worker row * 4 + DeathCause
 
 export class LaneRows {
   readonly #ended = new Set<number>(); // worker rows to be freed when no lane names them
@@ -89,7 +90,8 @@ export class LaneRows {
   #hasSession(lane: number, listener: number): boolean {
     const { tableBase } = this.segment.plan;
     const { words } = this.segment.laneViews(lane);
-    const top = words[tableBase[TableNumber.LaneHead]! / 4 + LaneHead.SessionTop]!;
+    const said = words[tableBase[TableNumber.LaneHead]! / 4 + LaneHead.SessionTop]!;
+    const top = Math.min(said, this.segment.plan.capacities.sessions); // nobody has vetted it
     for (let row = 1; row < top; row++) {
       const at = tableBase[TableNumber.Session]! / 4 + row * Session.RowWords;
       const isOpen = words[at + Session.State] !== SessionState.Free;
@@ -101,6 +103,12 @@ export class LaneRows {
   /** Counts a worker that died on a lane. */
   countRestart(lane: number): void {
     Atomics.add(this.segment.shared.words, this.#lane(lane) + Lane.Restarts, 1);
+  }
+
+  /** Why a worker is about to be killed: what it hangs at is to blame, as if it had died by itself. */
+  noteHang(row: number, lane: number): void {
+    const word = row * CAUSES + DeathCause.Hang;
+    Atomics.store(this.segment.shared.words, this.#lane(lane) + Lane.Cause, word);
   }
 
   // --- workers ---

@@ -11,6 +11,7 @@ import type { Logger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { workerCount } from './capacities.js';
+import { tellCrash } from './crash-reports.js';
 import { Crew } from './crew.js';
 import { Ejection } from './ejection.js';
 import type { Generation } from './generation.js';
@@ -102,7 +103,7 @@ export class Office {
     const { instance, doorbell, gears, listeners, build, log } = this.house;
     const lanes = Array.from({ length: workerCount(generation.roster.settings) }, (_, at) => at);
     const outside = this.isBackground ? 'ignore' : 'inherit';
-    return spawnWorker({
+    const child = spawnWorker({
       node: build.execPath,
       program: build.workerProgram,
       addon: build.addon,
@@ -116,5 +117,10 @@ export class Office {
       gears: (lane === ANY_LANE ? lanes : [lane]).map((each) => gears.of(each)),
       sockets: lane === ANY_LANE ? [] : listeners.of(lane),
     });
+    child.once('exit', (code, signal) => {
+      const its = instance.workers().find((each) => each.row === row)?.lane ?? lane;
+      tellCrash(log.to, generation.roster.settings, its, child.pid, signal ?? `exit code ${code}`);
+    });
+    return child;
   }
 }

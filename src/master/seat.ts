@@ -42,6 +42,7 @@ export interface WorkerRows {
   markDead(row: number): void;
   countRestart(lane: number): void;
   turns(lane: number): number;
+  noteHang(row: number, lane: number): void;
   owner(lane: number): { readonly worker: number } | null;
 }
 
@@ -201,6 +202,7 @@ export class Seat {
     this.context.log.error({ event: 'worker_hung', worker: this.lane, workerPid: this.pid },
       `worker ${this.lane} (pid ${this.pid}) has taken no turn for ${workerHangTimeoutMs} ms, ` +
       'although its doorbell was rung: it is killed');
+    this.context.rows.noteHang(this.#row, this.lane);
     this.#child?.kill('SIGKILL');
   }
 
@@ -385,10 +387,8 @@ export class Seat {
     log.error({ event: 'worker_died', ...facts },
       `worker ${this.lane} (pid ${child.pid}) died: ${how}; ${next}`);
     if (isHoping) this.#hope = { pauseMs };
-    this.#setTimer(isHoping ? HOPE_MS : pauseMs, () => {
-      if (isHoping) this.#despair(pauseMs);
-      else this.#refill();
-    });
+    this.#setTimer(isHoping ? HOPE_MS : pauseMs,
+      () => isHoping ? this.#despair(pauseMs) : this.#refill());
   }
 
   #refill(): void {

@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import {
   WORKER_ORDER_VARIABLE, type OrderedGear, type WorkerOrder,
 } from '../base/worker-order.js';
@@ -79,6 +80,7 @@ function orderOf(home: WorkerHome, post: WorkerPost, fds: FdList): WorkerOrder {
     fdBase: FD_BASE,
     ...(global.log === null ? { logFd: 2 } : { logFile: global.log }),
     logLevel: global.logLevel,
+    ...(global.crashDir === null ? {} : { crashDir: resolve(global.crashDir) }),
     ...identityOf(global),
   };
 }

@@ -61,6 +61,18 @@ export interface LaneCalls {
   laneKeeperDied(): boolean;
   laneKeeperStop(): void;
   /**
+   * From now on a fatal signal gives the lane up and writes a report (native/crash.h) into
+   * `directory`, a descriptor, or to standard error where that is -1. `about`: its first line.
+   */
+  laneWatchCrashes(directory: number, about: string): void;
+  /**
+   * Gives the lane up, if it is ours: nothing of it may be touched from now on. Returns whether a
+   * report of this death may be written.
+   */
+  laneAbandon(): boolean;
+  /** Ends the process at once: no handler runs, nothing is flushed. */
+  laneDie(code: number): never;
+  /**
    * Before a claim: asks the lane's present keeper for descriptors that this process does not have
    * yet, one round. Returns how many rows are still without; 0 also when the lane has no owner.
    */
@@ -71,6 +83,13 @@ export interface LaneCalls {
    * EBUSY: somebody else claims). On success the lane is this process's, but not yet served.
    */
   laneClaim(timeoutMs: number): number;
+  /**
+   * After a claim, before anybody reads the lane's rows or its journal: can they be read at all?
+   * If not, laneBegin begins the lane anew. `ours`: the rows are in this program's layout.
+   */
+  laneVet(ours: boolean): void;
+  /** What laneBegin has found damaged, and given up. */
+  laneFindings(): readonly Finding[];
   /** After a claim, with rows in this program's layout: repairs what a death tore, makes private lists. */
   laneBegin(): void;
   /** Calls `run` inside libuv's loop, for ever; run() takes turns until LaneHead.Leave is set. */
@@ -128,6 +147,15 @@ export interface LaneCalls {
   sessionNote(session: number, note: number, value: Uint8Array): void;
   /** Copies bytes out of a large request in the session's in chain. */
   sessionRead(session: number, offset: number, bytes: number): Buffer;
+}
+
+/** native/lane.h; Poisoned: a link whose server said what workers died of. */
+export const enum FindingKind { Lane, Session, Link, Poisoned }
+
+export interface Finding {
+  readonly kind: FindingKind;
+  readonly row: number; // session or link
+  readonly what: string;
 }
 
 export interface LaneAttachment {

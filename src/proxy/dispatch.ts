@@ -28,7 +28,7 @@ import {
 } from '../protocol/command-table.js';
 import { CROSSSLOT, NOAUTH, wrongArityError } from '../protocol/errors.js';
 import { errorReply } from '../protocol/reply.js';
-import { DescriptorKind, LinkState, Operation, SessionMode } from '../shm/codes.js';
+import { DescriptorKind, LinkState, NamedCommand, Operation, SessionMode, Step } from '../shm/codes.js';
 import { Descriptor, LaneHead, Link, PoolCounter, Session } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 import { argumentsOf, isCut } from './arguments.js';
@@ -39,6 +39,7 @@ import type { ProxyFacts } from './local-answer.js';
 import { answerLocally } from './local-commands.js';
 import { scanErrorReply } from './scan-errors.js';
 import type { PoolRoute } from './pool-route.js';
+import { POISONED, headOf } from './poison.js';
 import { PONG_PLAN, Program } from './program.js';
 import type { SessionDesk } from './session-desk.js';
 import { Splitter } from './split.js';
@@ -90,9 +91,11 @@ export class Dispatch {
     const { head, descriptor } = this.view;
     let index = words[head + LaneHead.Decided]!;
     if (index === 0) this.#program.reset();
+    words[head + LaneHead.Step] = Step.Deciding;
     for (; index < words[head + LaneHead.Descriptors]!; index++) {
       const at = descriptor + index * Descriptor.RowWords;
       this.#index = index;
+      words[head + LaneHead.Deciding] = index;
       if (words[at + Descriptor.Kind] === DescriptorKind.Request) {
         words[at + Descriptor.Plan] = this.#planOf(at);
       } else {
@@ -100,6 +103,7 @@ export class Dispatch {
       }
     }
     words[head + LaneHead.Decided] = index;
+    words[head + LaneHead.Step] = Step.Other;
   }
 
   #planOf(at: number): number {
@@ -168,6 +172,7 @@ export class Dispatch {
   #planSlowly(at: number, command: number, mode: number, row: number): number {
     const words = this.#words;
     const route = this.routes[words[at + Descriptor.Pool]!]!;
+    if (command === NamedCommand.Poisoned) return this.#refusePoisoned(at, row, route);
     // The password that a session owes may have been taken out of the configuration since.
     const isAuthenticated =
       (mode & SessionMode.NeedsAuth) === 0 || route.settings.redisAuth === null;
@@ -191,6 +196,12 @@ export class Dispatch {
     const plan = planOf[id] as Plan;
     if (plan === Plan.Local || plan === Plan.Container) return this.#answer(at, args, row, route);
     return this.#routeByKeys(id, at, args, route, mode, row);
+  }
+
+  /** Workers died of it, so nothing of it is looked at but its head, for the log. */
+  #refusePoisoned(at: number, row: number, route: PoolRoute): number {
+    this.events.onPoisonedRequest(row, route.id, headOf(this.view, at));
+    return this.#error(POISONED);
   }
 
   /** A web page makes its reader's browser talk to us: closed before what follows can do harm, as Redis does. */

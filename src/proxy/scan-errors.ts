@@ -8,6 +8,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   [-5]: 'too big mbulk count string',
   [-7]: 'too big bulk count string',
   [-6]: 'unbalanced quotes in request',
+  [-8]: 'the proxy has failed at this twice',
 };
 
 /** `offender`: the byte that stands where a '$' should, for the code that says so. */

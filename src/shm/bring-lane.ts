@@ -49,6 +49,11 @@ export function mayBring(segment: Segment, lane: number): boolean {
   return hash === 0 || hash === ours.hash || works.has(hash);
 }
 
+/** Whether a lane's rows are in this program's layout. */
+export function isOurs(segment: Segment, lane: number): boolean {
+  return Atomics.load(segment.shared.words, hashIndex(segment, lane)) === ours.hash;
+}
+
 /** Works out what bringLane has to do for lanes of each layout that is listed. */
 export function prepareLanes(segment: Segment): void {
   for (const listing of segment.listings()) {

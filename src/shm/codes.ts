@@ -10,8 +10,33 @@ export const enum LaneState { Free, Starting, Serving, Draining, Stopped }
  *   0 ──claim──► Serving(A) ──asked, at a turn's end──► Frozen(A) ──claim──► Serving(B)
  *                    ▲ └──────────── A died: claim ─────────┼──────────────────▲
  *                    └──────── nobody claimed in time ──────┘
+ *   Serving(A), Frozen(A) ──A is dying: its thread never touches the lane again──► Abandoned(A) ──claim──► …
  */
-export const enum OwnerState { Nobody, Serving, Frozen }
+export const enum OwnerState { Nobody, Serving, Frozen, Abandoned }
+
+/** Why an owner died. */
+export const enum DeathCause {
+  Kill, // a bare SIGKILL, by whomever: no fault of its own
+  Signal, // SIGSEGV and the like
+  Error, // an error that nobody caught, an exit code that is not 0
+  Hang, // it did not take turns any more
+}
+
+/** What an owner is at, so that what it died of can be told. */
+export const enum Step {
+  Other,
+  Framing, // the last receipt, from receipt.used on
+  Deciding, // descriptor lane_head.deciding
+  Applying, // descriptor lane_head.applied
+  Repairing, // what an owner before has left
+}
+
+export const enum Suspect {
+  None,
+  Request, // whole, being decided or carried out
+  Unframed, // bytes of a client that are being framed
+  Reply, // bytes of a server that are being framed
+}
 
 /**
  *   Free ─► Starting ─► Ready ──Take──► Serving ──lane given away──► Frozen ──Take──► Serving
@@ -52,6 +77,8 @@ export const enum SessionFlag {
   Eof = 32, // the client will send no more
   Barrier = 128, // its next request waits until all before it are answered
   Quit = 64, // it asked to be closed: what it sent behind that is not looked at
+  Poisoned = 256, // the request at blamed_at is refused
+  Unframable = 512, // what begins at blamed_at is not framed: the session is closed there
 }
 
 /**
@@ -118,6 +145,12 @@ export const enum Operation {
   Close, // close when everything before it is answered
   Wait, // keep the request unread until all before it are answered
   Stall, // link: keep the request unread until the link's queue shrinks
+}
+
+/** Values of descriptor.command that are no command's. */
+export const enum NamedCommand {
+  Unknown = -1,
+  Poisoned = -2, // the worker died of this request: it is refused
 }
 
 export const enum UnitClass { Node, Chunk }

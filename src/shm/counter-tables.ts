@@ -14,6 +14,9 @@ export const laneCounter = table('lane_counter', 'lane', 256, 'Counts of the lan
   ['images', 'f64', 'before-images written'],
   ['pool_full', 'f64', 'times the chunk pool had nothing left'],
   ['stalls', 'f64', 'times a session was stalled on a full link queue'],
+  ['poisoned', 'f64', 'requests and replies given up because workers died of them'],
+  ['rows_damaged', 'f64', 'sessions and links closed because their rows were damaged'],
+  ['cold_starts', 'f64', 'times the lane began anew because it was damaged as a whole'],
 ]);
 
 export const poolCounter = table('pool_counter', 'lane', 256, 'Counts per pool.', [

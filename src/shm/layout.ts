@@ -28,6 +28,9 @@ import { table, type Table } from './schema.js';
  */
 export const FORMAT = 1;
 
+/** What lane_head.guard holds in a lane that is whole. */
+export const LANE_GUARD = 0x6c616e65;
+
 export const superblock = table('superblock', 'instance', 256, 'What this object is and how it is cut.', [
   ['magic', 'i32', '0x42544f4e, written last: a half-made object is not an instance'],
   ['format', 'i32', 'FORMAT of the program that made it'],
@@ -56,6 +59,8 @@ export const superblock = table('superblock', 'instance', 256, 'What this object
   ['directory_a', 'i32', 'schema hash of the columns listed in the first half of directory, 0 = none'],
   ['directory_b', 'i32', 'the same of the second half'],
   ['map_hash', 'i32', 'of all offsets that follow from the capacities: versions that differ there do not mix'],
+  ['reports', 'i32', 'crash reports written in the hour that reports_hour names; by atomic addition'],
+  ['reports_hour', 'i32', 'hours since 1970'],
 ]);
 
 export const directory = table('directory', 'instance', 160, 'Columns of every table, and migrations from columns of before: how another version finds its way.', [
@@ -94,6 +99,7 @@ export const lane = table('lane', 'instance', 128, 'One row per lane: who owns i
   ['claimed_us', 'f64', 'monotonic time of the last change of owner'],
   ['served_us', 'f64', 'monotonic time when the new owner had sealed a turn with what waited'],
   ['whole_us', 'f64', 'monotonic time when he had every descriptor, and his keeper answered for the lane'],
+  ['cause', 'i32', 'worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs'],
 ]);
 
 export const worker = table('worker', 'instance', 128, 'One row per worker process, of whichever master. Row 0 is never used.', [
@@ -165,6 +171,20 @@ export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit wo
   ['next_client_id', 'f64', 'CLIENT ID of the next session'],
   ['now_us', 'f64', 'lane time at the turn\'s start, µs: CLOCK_MONOTONIC less the time without an owner'],
   ['ownerless_us', 'f64', 'how long nobody owned the lane, all times together'],
+  ['step', 'i32', 'Step: what the owner is at; no undo takes it back'],
+  ['deciding', 'i32', 'step Deciding: the descriptor; writer: TypeScript'],
+  ['sealed', 'i32', 'turns sealed that had received or decided something, wraps'],
+  ['failed_repairs', 'i32', 'repairs in a row that ended their own worker'],
+  ['suspect', 'i32', 'Suspect: what the dead owner was at, until it is blamed'],
+  ['suspect_row', 'i32', 'session or link'],
+  ['suspect_at', 'i32', 'where it begins, bytes from the first unframed one'],
+  ['suspect_cause', 'i32', 'DeathCause'],
+  ['faults', 'i32', 'deaths in a row by a fault of the worker\'s own that nothing could be blamed for, since the last sealed turn'],
+  ['kills', 'i32', 'deaths in a row by a bare SIGKILL at one and the same suspect, since the last sealed turn'],
+  ['deaths_sealed', 'i32', 'sealed, as it was at the last death'],
+  ['killed_row', 'i32', 'the suspect of those kills: session, or 2^30 + link'],
+  ['killed_at', 'u64', 'stream offset where it begins'],
+  ['guard', 'i32', 'always LANE_GUARD: another value was written by mistake', 1, LANE_GUARD],
 ]);
 
 const chain = (prefix: string): readonly (readonly [string, 'i32', string])[] => [
@@ -203,6 +223,8 @@ export const session = table('session', 'lane', 192, 'One downstream connection.
   ['active_us', 'f64', 'lane time of the last request'],
   ['client_id', 'f64', 'CLIENT ID, unique per instance'],
   ['last_command', 'i32', 'id in the command table, -1 = none'],
+  ['blames', 'i32', 'deaths that the request at blamed_at is blamed for'],
+  ['blamed_at', 'u64', 'stream offset where that request begins'],
 ]);
 
 export const sessionInfo = table('session_info', 'lane', 256, 'What clients say of themselves; same row as session.', [
@@ -256,6 +278,8 @@ export const link = table('link', 'lane', 320, 'One upstream connection. epoll i
   ['reason', 'i32', 'why it was lost last: errno, -1 = see reason_text, 0 = not lost since it was up'],
   ['reason_bytes', 'i32', 'length of reason_text'],
   ['reason_text', 'u8', 'what the server or the resolver said', 64],
+  ['blames', 'i32', 'deaths that the reply at blamed_at of this connection is blamed for'],
+  ['blamed_at', 'u64', 'stream offset where that reply begins'],
 ]);
 
 /** The first 64 bytes are all that a request touches whose reply comes in its turn. */

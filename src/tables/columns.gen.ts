@@ -27,7 +27,7 @@ export const enum TableNumber {
   Count = 22,
 }
 
-export const SCHEMA_HASH = 187741997;
+export const SCHEMA_HASH = 1102551828;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -58,6 +58,8 @@ export const enum Superblock {
   DirectoryA = 31, // i32: schema hash of the columns listed in the first half of directory, 0 = none
   DirectoryB = 32, // i32: the same of the second half
   MapHash = 33, // i32: of all offsets that follow from the capacities: versions that differ there do not mix
+  Reports = 34, // i32: crash reports written in the hour that reports_hour names; by atomic addition
+  ReportsHour = 35, // i32: hours since 1970
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -104,6 +106,7 @@ export const enum Lane {
   ClaimedUs = 10, // f64: monotonic time of the last change of owner
   ServedUs = 11, // f64: monotonic time when the new owner had sealed a turn with what waited
   WholeUs = 12, // f64: monotonic time when he had every descriptor, and his keeper answered for the lane
+  Cause = 26, // i32: worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,
@@ -212,6 +215,20 @@ export const enum LaneHead {
   NextClientId = 11, // f64: CLIENT ID of the next session
   NowUs = 12, // f64: lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
   OwnerlessUs = 13, // f64: how long nobody owned the lane, all times together
+  Step = 28, // i32: Step: what the owner is at; no undo takes it back
+  Deciding = 29, // i32: step Deciding: the descriptor; writer: TypeScript
+  Sealed = 30, // i32: turns sealed that had received or decided something, wraps
+  FailedRepairs = 31, // i32: repairs in a row that ended their own worker
+  Suspect = 32, // i32: Suspect: what the dead owner was at, until it is blamed
+  SuspectRow = 33, // i32: session or link
+  SuspectAt = 34, // i32: where it begins, bytes from the first unframed one
+  SuspectCause = 35, // i32: DeathCause
+  Faults = 36, // i32: deaths in a row by a fault of the worker's own that nothing could be blamed for, since the last sealed turn
+  Kills = 37, // i32: deaths in a row by a bare SIGKILL at one and the same suspect, since the last sealed turn
+  DeathsSealed = 38, // i32: sealed, as it was at the last death
+  KilledRow = 39, // i32: the suspect of those kills: session, or 2^30 + link
+  KilledAt = 160, // u64: stream offset where it begins
+  Guard = 42, // i32: always LANE_GUARD: another value was written by mistake
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -254,6 +271,8 @@ export const enum Session {
   ActiveUs = 18, // f64: lane time of the last request
   ClientId = 19, // f64: CLIENT ID, unique per instance
   LastCommand = 40, // i32: id in the command table, -1 = none
+  Blames = 41, // i32: deaths that the request at blamed_at is blamed for
+  BlamedAt = 168, // u64: stream offset where that request begins
   RowWords = 48,
   RowDoubles = 24,
   RowBytes = 192,
@@ -323,6 +342,8 @@ export const enum Link {
   Reason = 50, // i32: why it was lost last: errno, -1 = see reason_text, 0 = not lost since it was up
   ReasonBytes = 51, // i32: length of reason_text
   ReasonText = 208, // u8: what the server or the resolver said
+  Blames = 68, // i32: deaths that the reply at blamed_at of this connection is blamed for
+  BlamedAt = 280, // u64: stream offset where that reply begins
   RowWords = 80,
   RowDoubles = 40,
   RowBytes = 320,
@@ -427,6 +448,9 @@ export const enum LaneCounter {
   Images = 6, // f64: before-images written
   PoolFull = 7, // f64: times the chunk pool had nothing left
   Stalls = 8, // f64: times a session was stalled on a full link queue
+  Poisoned = 9, // f64: requests and replies given up because workers died of them
+  RowsDamaged = 10, // f64: sessions and links closed because their rows were damaged
+  ColdStarts = 11, // f64: times the lane began anew because it was damaged as a whole
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,

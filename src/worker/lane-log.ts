@@ -2,6 +2,7 @@
 import { getSystemErrorName } from 'node:util';
 import type { Logger } from '../base/log.js';
 import type { PoolSettings, ServerSettings } from '../config/settings.js';
+import { FindingKind, type Finding } from '../native/binding.js';
 import type { LaneEvents } from '../proxy/lane-events.js';
 import type { SessionDesk } from '../proxy/session-desk.js';
 import { CloseReason } from '../shm/codes.js';
@@ -45,6 +46,7 @@ export class LaneLog implements LaneEvents {
   readonly #broken = new Throttle();
   readonly #accept = new Throttle();
   readonly #refused = new Throttle();
+  readonly #damaged = new Throttle();
 
   constructor(
     private readonly log: Logger,
@@ -79,6 +81,39 @@ export class LaneLog implements LaneEvents {
       { event: 'request_refused', pool: this.poolOf(pool)?.name, client, ...left(suppressed) },
       `client ${client} is closed: ${why}`,
     );
+  }
+
+  onPoisonedRequest(row: number, pool: number, head: string): void {
+    const client = this.desk.peerOf(row);
+    this.log.error({ event: 'request_poisoned', pool: this.poolOf(pool)?.name, client, head },
+      `a request of client ${client} is answered with an error: workers died of it; it is ${head}`);
+  }
+
+  /** What an owner before has left damaged. Returns whether the whole lane has begun anew. */
+  onFindings(findings: readonly Finding[]): boolean {
+    for (const { kind, row, what } of findings) this.#onFinding(kind, row, what);
+    return findings.some(({ kind }) => kind === FindingKind.Lane);
+  }
+
+  #onFinding(kind: FindingKind, row: number, what: string): void {
+    if (kind === FindingKind.Lane) {
+      this.log.error({ event: 'lane_cold_start', why: what },
+        `the lane begins anew, all its clients are closed: ${what}`);
+      return;
+    }
+    const suppressed = this.#damaged.pass();
+    if (suppressed === undefined) return;
+    if (kind === FindingKind.Poisoned) {
+      this.log.error({ event: 'link_poisoned', link: row, ...left(suppressed) },
+        `the connection to a server is given up: ${what}`);
+    } else if (kind === FindingKind.Session) {
+      const client = this.desk.peerOf(row);
+      this.log.error({ event: 'row_damaged', session: row, client, what, ...left(suppressed) },
+        `client ${client} is closed: its row is damaged: ${what}`);
+    } else {
+      this.log.error({ event: 'row_damaged', link: row, what, ...left(suppressed) },
+        `the connection to a server is given up: its row is damaged: ${what}`);
+    }
   }
 
   onAcceptFailed(errno: number): void {

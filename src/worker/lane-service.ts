@@ -18,7 +18,7 @@ import { Dispatch } from '../proxy/dispatch.js';
 import { LinkSet } from '../proxy/link-set.js';
 import { makeRoutes, type PoolRoute } from '../proxy/pool-route.js';
 import { SessionDesk } from '../proxy/session-desk.js';
-import { bringLane } from '../shm/bring-lane.js';
+import { bringLane, isOurs } from '../shm/bring-lane.js';
 import { Claim, LaneState, ListenerState } from '../shm/codes.js';
 import { LANES_MAX } from '../shm/plan.js';
 import type { Segment } from '../shm/segment.js';
@@ -77,9 +77,11 @@ export class LaneService {
 
   /** The lane has just become this process's: from rows to a running loop. */
   begin(claim: Claim): void {
+    native.laneVet(isOurs(this.segment, this.lane));
     bringLane(this.segment, this.lane);
     native.laneBegin();
-    if (claim === Claim.Fresh) this.#writeFirstClientId();
+    const hasBegunAnew = this.#laneLog.onFindings(native.laneFindings());
+    if (claim === Claim.Fresh || hasBegunAnew) this.#writeFirstClientId();
     this.#cutUnknown();
     this.#serve();
   }

@@ -225,6 +225,7 @@ const FACTS: ProxyFacts = {
 const EVENTS: LaneEvents = {
   onSessionClosed: () => {},
   onBrokenRequest: () => {},
+  onPoisonedRequest: () => {},
   onAcceptFailed: () => {},
   onClientRefused: () => {},
 };

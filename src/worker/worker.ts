@@ -26,6 +26,7 @@ import { Segment } from '../shm/segment.js';
 import { TableNumber, Worker as WorkerRow } from '../tables/columns.gen.js';
 import { attachLane } from './attach.js';
 import { LaneService } from './lane-service.js';
+import { LastWords } from './last-words.js';
 import { Orphan } from './orphan.js';
 import { WorkerFacts } from './proxy-facts.js';
 import { warmUp } from './warm-up.js';
@@ -40,6 +41,7 @@ const ORPHAN_MS = 60_000;
 
 export class Worker {
   readonly #log: Log;
+  readonly #lastWords: LastWords;
   readonly #segment: Segment;
   readonly #workerRow: number; // word position in the instance tables
   readonly #services: ReadonlyMap<number, LaneService>; // by lane
@@ -52,6 +54,7 @@ export class Worker {
       level: order.logLevel,
       role: order.lane < 0 ? 'standby' : `worker ${order.lane}`,
     });
+    this.#lastWords = new LastWords(order, this.#log.to);
     if (order.user !== undefined) native.processUser(order.user, order.group ?? null);
     this.#segment = Segment.attach(order.shmFd, order.segmentBytes);
     this.#workerRow = this.#segment.wordBase(TableNumber.Worker) + order.worker * WorkerRow.RowWords;
@@ -79,6 +82,7 @@ export class Worker {
     new Orphan(this.order, this.#segment).watch(() => this.stopFast());
     native.laneLife(this.order.worker);
     this.#introduce();
+    this.#lastWords.listen();
     this.#startKeeper();
     process.on('SIGCHLD', () => this.#replaceKeeper());
     warmUp();

@@ -6,4 +6,4 @@ import t from 'tap';
 import { CppProgram } from '../support/cpp-program.js';
 
 CppProgram.compile(t, 'test/native/journal.cc')
-  .play(t, ['turns', 'turn-wraps', 'capacity', 'deaths', 'undoing-dies']);
+  .play(t, ['turns', 'turn-wraps', 'capacity', 'deaths', 'undoing-dies', 'damaged']);

@@ -248,11 +248,44 @@ void undoingDies(Dice& dice) {
   }
 }
 
+// What a wild write has made of it is noticed before anything is put back: never a step beyond it.
+void damaged(Dice& dice) {
+  int32_t noticed = 0;
+  for (int32_t game = 0; game < 3000; ++game) {
+    const std::unique_ptr<Extent> extent = newExtent(dice, 1);
+    const Rows committed = extent->rows;
+    Owner owner(*extent);
+    CHECK(owner.journal().isSound(), "an empty one");
+    owner.change(dice.bits(), committed);
+    CHECK(owner.journal().isSound(), "%d bytes of images", owner.journal().used());
+    const int32_t used = owner.journal().used();
+    switch (dice.below(3)) {
+      case 0: extent->head.journal_used = static_cast<int32_t>(dice.bits()); break;
+      case 1: extent->head.journal_used = dice.below(used); break;
+      default: {
+        const auto word = static_cast<uint32_t>(dice.bits());
+        memcpy(extent->journal + dice.below(used / 4) * 4, &word, sizeof word);
+      }
+    }
+    if (!owner.journal().isSound()) {
+      ++noticed;
+      continue;
+    }
+    owner.journal().visit([&](const uint8_t* row) {
+      const auto* rows = reinterpret_cast<const uint8_t*>(&extent->rows);
+      CHECK(row >= reinterpret_cast<const uint8_t*>(extent.get()) && row < rows + sizeof(Rows),
+            "a row that is none");
+    });
+    owner.rollBack();
+  }
+  CHECK(noticed > 1000, "%d of 3000 noticed", noticed);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   return test::play(argc, argv, {
       {"turns", turns}, {"turn-wraps", turnWraps}, {"capacity", capacity}, {"deaths", deaths},
-      {"undoing-dies", undoingDies},
+      {"undoing-dies", undoingDies}, {"damaged", damaged},
   });
 }

@@ -22,7 +22,7 @@ import {
 t.setTimeout(230_000); // for the whole file, which builds two programs, on a busy machine
 
 /** session.hops is new, 7 in rows that are older than it; idle= shows it. */
-const HOPS = insertAfter('session', 'last_command', "['hops', 'i32', 'so far', 1, 7]");
+const HOPS = insertAfter('session', 'blamed_at', "['hops', 'i32', 'so far', 1, 7]");
 /** A new column of a table that several versions write at a time. */
 const LANE_HOPS = insertAfter('lane', 'pause_us', "['hops', 'i32', 'so far']");
 /** session.opened_us becomes session.opened_ms; age= is reckoned from it. */

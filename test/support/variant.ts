@@ -3,7 +3,7 @@
  *
  *   const next = await buildVariant(t, {
  *     ...version('9.0.0'),
- *     ...columns(insertAfter('session', 'last_command', "['hops', 'i32', 'so far', 1, 7]")),
+ *     ...columns(insertAfter('session', 'blamed_at', "['hops', 'i32', 'so far', 1, 7]")),
  *   });
  *   // next is a tree like ours: join(next, 'bin/baton') starts it
  *

@@ -35,6 +35,7 @@ t.test('defaults', (t) => {
       maxOpenfiles: 0,
       log: null,
       logLevel: 'info',
+      crashDir: null,
       pid: null,
       stats: null,
       statsIntervalMs: 30_000,

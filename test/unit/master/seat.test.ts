@@ -40,6 +40,7 @@ class FakeRows implements WorkerRows {
   markDead(row: number): void { this.dead.push(row); }
   countRestart(): void { this.restarts += 1; }
   turns(): number { return 0; }
+  noteHang(): void {}
   owner(): { worker: number } | null { return this.serving === 0 ? null : { worker: this.serving }; }
 }
 

@@ -22,7 +22,7 @@ import { FakeLinks, rosterOf } from './fake-links.js';
 
 const EVENTS: LaneEvents = {
   onSessionClosed: () => {}, onBrokenRequest: () => {}, onAcceptFailed: () => {},
-  onClientRefused: () => {},
+  onClientRefused: () => {}, onPoisonedRequest: () => {},
 };
 
 /** One server: everything goes to it. */

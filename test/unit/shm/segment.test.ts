@@ -70,9 +70,9 @@ t.test('a version before, whose lane is brought', async (t) => {
   t.equal(shared.words[Superblock.DirectoryB], 0, 'a refusal changes nothing');
   t.equal(shared.doubles[worker], 77);
 
-  pretend(layoutWith({ session: remove('last_command'), worker: remove('started_at') }));
+  pretend(layoutWith({ session: remove('blamed_at'), worker: remove('started_at') }));
   t.match(describeUpgrade(segment.fd), { change: 'extended', columns: ['worker.started_at: added',
-    'session.last_command: added'], noWayBack: '' });
+    'session.blamed_at: added'], noWayBack: '' });
   t.match(attach(), { verdict: { change: 'extended' }, mayBring: true, brought: true,
     listed: [Number, SCHEMA_HASH] });
   t.equal(shared.words[Superblock.DirectoryB], SCHEMA_HASH, 'it is listed in the other half');
