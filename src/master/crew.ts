@@ -7,7 +7,8 @@
 import { workerCount } from './capacities.js';
 import type { Generation } from './generation.js';
 import { HangWatch } from './hang-watch.js';
-import { Goal, Seat, type SeatContext } from './seat.js';
+import { Goal, Seat } from './seat.js';
+import type { SeatContext } from './seat-context.js';
 import { Standby } from './standby.js';
 
 export class Crew {

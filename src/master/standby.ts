@@ -17,7 +17,7 @@ import { systemReason } from '../base/errors.js';
 import { WorkerOrder, WorkerState } from '../shm/codes.js';
 import { BackOff } from './back-off.js';
 import type { Generation } from './generation.js';
-import type { SeatContext } from './seat.js';
+import type { SeatContext } from './seat-context.js';
 
 /** The lane of a worker that is for any. */
 export const ANY_LANE = -1;

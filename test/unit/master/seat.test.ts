@@ -7,7 +7,8 @@ import t from 'tap';
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import type { Generation } from '../../../src/master/generation.js';
-import { Goal, Seat, type WorkerRows } from '../../../src/master/seat.js';
+import { Goal, Seat } from '../../../src/master/seat.js';
+import type { WorkerRows } from '../../../src/master/seat-context.js';
 import { WorkerOrder, WorkerState } from '../../../src/shm/codes.js';
 
 const ETIMEDOUT = 110;

@@ -7,7 +7,7 @@ import t from 'tap';
 import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import type { Generation } from '../../../src/master/generation.js';
-import type { SeatContext } from '../../../src/master/seat.js';
+import type { SeatContext } from '../../../src/master/seat-context.js';
 import { Standby } from '../../../src/master/standby.js';
 import { WorkerOrder, WorkerState } from '../../../src/shm/codes.js';
 
