@@ -14,12 +14,13 @@ namespace baton {
 namespace {
 
 constexpr long kLookMs = 50;     // how often an orphan looks whether it is still named
+constexpr uint64_t kGuestUs = 2'000'000;  // a guest who is silent for so long goes
 constexpr int kPassTries = 100;  // descriptors that the worker closes while they are being sent
 constexpr long kUnmapTries = 20'000;
 constexpr size_t kRequestHead = offsetof(PassRequest, numbers);
 constexpr size_t kReplyHead = offsetof(PassReply, numbers);
 
-enum Polled { kRequests, kWorker, kBell };
+enum Polled { kRequests, kWorker, kBell, kDock, kMaster, kPolled };
 
 BATON_BARE uint64_t nowUs() {
   timespec now;
@@ -92,6 +93,7 @@ BATON_BARE void readOrder(Arena& keeper) {
   if (later == nullptr || keeper.order.named != nullptr) return;
   if (__atomic_load_n(&later->named, __ATOMIC_ACQUIRE) == nullptr) return;
   keeper.order.keeper_fd = later->keeper_fd;
+  keeper.order.dock_fd = later->dock_fd;
   keeper.order.accepting = later->accepting;
   keeper.order.lane = later->lane;
   keeper.order.named = later->named;
@@ -99,11 +101,14 @@ BATON_BARE void readOrder(Arena& keeper) {
   showTitle(keeper);
 }
 
-// A connection, not a listening socket and not one of a pair without names.
+// A client's connection: not a listening socket, not one of a pair without names, not a guest's.
 BATON_BARE bool isConnection(Arena& keeper, int fd) {
   int value = 0, length = sizeof value;
-  const long known = rawCall(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, rawPointer(&value),
-                             rawPointer(&length));
+  long known = rawCall(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, rawPointer(&value),
+                       rawPointer(&length));
+  if (known != 0 || value != SOCK_STREAM) return false;
+  known = rawCall(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, rawPointer(&value),
+                  rawPointer(&length));
   if (known != 0 || value != 0) return false;
   length = sizeof keeper.address;
   if (rawCall(SYS_getpeername, fd, rawPointer(&keeper.address), rawPointer(&length)) != 0)
@@ -127,13 +132,21 @@ BATON_BARE void placeAccepted(Arena& keeper) {
   }
 }
 
-// The worker has died. What is not the lane's goes, the claimants' end of the pair with it: once
-// nobody else holds that either, nobody will ever ask.
+BATON_BARE void dismissGuest(Arena& keeper) {
+  if (keeper.guest < 0) return;
+  rawCall(SYS_close, keeper.guest);
+  keeper.guest = -1;
+}
+
+// The worker has died. What is not the lane's goes. In a lane without a dock that is also the
+// claimants' end of the pair: once nobody else holds that either, nobody will ever ask.
 BATON_BARE void mourn(Arena& keeper) {
   keeper.is_dead = true;
   keeper.quiet_us = nowUs();
+  dismissGuest(keeper);  // it asks again
   placeAccepted(keeper);
-  const int kept = keeper.order.keeper_fd, end = keeper.order.first_fd;
+  const int kept = keeper.order.keeper_fd;
+  const int end = keeper.order.kept_fd >= 0 ? keeper.order.kept_fd : keeper.order.first_fd;
   closeNumbers(0, (kept < end ? kept : end) - 1);
   closeNumbers(kept + 1, end - 1);
 }
@@ -170,7 +183,7 @@ BATON_BARE long sendReply(Arena& keeper) {
   head->cmsg_len = CMSG_LEN(count * sizeof(int));
   long sent;
   do {
-    sent = rawCall(SYS_sendmsg, keeper.order.keeper_fd, rawPointer(&keeper.message),
+    sent = rawCall(SYS_sendmsg, keeper.asker, rawPointer(&keeper.message),
                    MSG_DONTWAIT | MSG_NOSIGNAL);
   } while (sent == -EINTR);
   return sent;
@@ -196,24 +209,25 @@ BATON_BARE void pass(Arena& keeper) {
   sendError(keeper, EAGAIN);
 }
 
-// Reads a request and answers it. Several keepers may have been woken by it: `named` is looked at
-// again on both sides of the reading, so that none answers from a table that is no longer the
-// lane's.
-BATON_BARE void serve(Arena& keeper) {
-  if (!isNamed(keeper)) return;
+// Reads a request and answers it; false at the end of them. Several keepers may have been woken by
+// it: `named` is looked at again on both sides of the reading, so that none answers from a table
+// that is no longer the lane's.
+BATON_BARE bool serve(Arena& keeper, int asker) {
+  if (!isNamed(keeper)) return true;
+  keeper.asker = asker;
   keeper.bytes.iov_base = &keeper.request;
   keeper.bytes.iov_len = sizeof keeper.request;
   keeper.message.msg_iov = &keeper.bytes;
   keeper.message.msg_iovlen = 1;
   keeper.message.msg_control = nullptr;
   keeper.message.msg_controllen = 0;
-  const long got = rawCall(SYS_recvmsg, keeper.order.keeper_fd, rawPointer(&keeper.message),
+  const long got = rawCall(SYS_recvmsg, asker, rawPointer(&keeper.message),
                            MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (got == 0) keeper.is_alone = true;
-  if (got < static_cast<long>(kRequestHead)) return;
+  if (got == 0) return false;
+  if (got < static_cast<long>(kRequestHead)) return got > 0 || got == -EAGAIN || got == -EINTR;
   const int32_t count = keeper.request.count;
   keeper.quiet_us = nowUs();
-  if (keeper.quiet_us >= keeper.request.until_us) return;  // of a claimant that gave up or died
+  if (keeper.quiet_us >= keeper.request.until_us) return true;  // of one that gave up or died
   keeper.reply.format = kPassFormat;
   keeper.reply.token = keeper.request.token;
   const bool is_sound = keeper.request.format == kPassFormat && count > 0 && count <= kPassMax &&
@@ -225,6 +239,37 @@ BATON_BARE void serve(Arena& keeper) {
   } else {
     pass(keeper);
   }
+  return true;
+}
+
+// Names of docks are anybody's to connect to: a guest is root, or who this is.
+BATON_BARE void admitGuest(Arena& keeper) {
+  const long guest =
+      rawCall(SYS_accept4, keeper.order.dock_fd, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (guest < 0) return;
+  keeper.guest = static_cast<int>(guest);
+  keeper.guest_us = nowUs();
+  int length = sizeof keeper.peer;
+  const long known = rawCall(SYS_getsockopt, guest, SOL_SOCKET, SO_PEERCRED,
+                             rawPointer(&keeper.peer), rawPointer(&length));
+  const bool is_ours = keeper.peer.uid == 0 || keeper.peer.uid == rawCall(SYS_geteuid);
+  if (known != 0 || !is_ours) dismissGuest(keeper);
+}
+
+BATON_BARE void lookAtDock(Arena& keeper) {
+  const pollfd& polled = keeper.polled[kDock];
+  const short events = polled.revents;
+  if (keeper.guest < 0) {
+    if (events == 0 || polled.fd != keeper.order.dock_fd) return;
+    if ((events & POLLIN) == 0)
+      keeper.order.dock_fd = -1;
+    else if (isNamed(keeper))
+      admitGuest(keeper);
+    return;
+  }
+  const bool has_more = events == 0 || ((events & POLLIN) != 0 && serve(keeper, keeper.guest));
+  const bool is_late = nowUs() - keeper.guest_us > kGuestUs;
+  if (!has_more || is_late || !isNamed(keeper)) dismissGuest(keeper);
 }
 
 BATON_BARE void await(Arena& keeper) {
@@ -233,15 +278,18 @@ BATON_BARE void await(Arena& keeper) {
   polled[kRequests].fd = is_served ? keeper.order.keeper_fd : -1;
   polled[kWorker].fd = keeper.is_dead ? -1 : keeper.pidfd;
   polled[kBell].fd = keeper.is_dead ? -1 : keeper.order.bell_fd;
-  for (int i = 0; i < 3; ++i) {
+  polled[kDock].fd = keeper.guest >= 0 ? keeper.guest : isNamed(keeper) ? keeper.order.dock_fd : -1;
+  polled[kMaster].fd = keeper.is_dead ? keeper.order.master_fd : -1;
+  for (int i = 0; i < kPolled; ++i) {
     polled[i].events = POLLIN;
     polled[i].revents = 0;
   }
   timespec look;
   look.tv_sec = 0;
   look.tv_nsec = kLookMs * 1'000'000;
-  const bool has_to_look = keeper.is_dead || keeper.pidfd < 0 || keeper.order.bell_fd < 0;
-  rawCall(SYS_ppoll, rawPointer(polled), 3, rawPointer(has_to_look ? &look : nullptr));
+  const bool has_to_look =
+      keeper.is_dead || keeper.guest >= 0 || keeper.pidfd < 0 || keeper.order.bell_fd < 0;
+  rawCall(SYS_ppoll, rawPointer(polled), kPolled, rawPointer(has_to_look ? &look : nullptr));
 }
 
 // The pidfd only wakes: the worker could have closed its number, and what follows from a death must
@@ -250,6 +298,13 @@ BATON_BARE void lookAtWorker(Arena& keeper) {
   if (keeper.is_dead) return;
   if ((keeper.polled[kWorker].revents & POLLNVAL) != 0) keeper.pidfd = -1;
   if (rawCall(SYS_getppid) != keeper.order.worker_pid) mourn(keeper);
+}
+
+// Its patience begins when nobody is left who would replace the worker.
+BATON_BARE void lookAtMaster(Arena& keeper) {
+  if (keeper.polled[kMaster].revents == 0) return;
+  keeper.order.master_fd = -1;
+  keeper.quiet_us = nowUs();
 }
 
 BATON_BARE void silenceBell(Arena& keeper) {
@@ -262,6 +317,7 @@ BATON_BARE void silenceBell(Arena& keeper) {
 BATON_BARE bool isNeeded(const Arena& keeper) {
   if (!keeper.is_dead) return true;
   if (keeper.is_alone || !isNamed(keeper)) return false;
+  if (keeper.order.master_fd >= 0) return true;
   const auto patience_us = static_cast<uint64_t>(keeper.order.orphan_ms) * 1000;
   return nowUs() - keeper.quiet_us < patience_us;
 }
@@ -287,12 +343,13 @@ BATON_BARE int keep(void* arena) {
     silenceBell(keeper);
     readOrder(keeper);
     lookAtWorker(keeper);
+    lookAtMaster(keeper);
     const short requests = keeper.polled[kRequests].revents;
-    if ((requests & POLLIN) != 0) {
-      serve(keeper);
-    } else if (requests != 0) {
+    if ((requests & POLLIN) != 0)
+      keeper.is_alone = !serve(keeper, keeper.order.keeper_fd);
+    else if (requests != 0)
       keeper.is_alone = true;
-    }
+    lookAtDock(keeper);
   }
   rawCall(SYS_exit_group, 0);
   return 0;

@@ -38,10 +38,14 @@ struct Arena {
   // The keeper's own.
   bool is_dead;       // the worker
   bool is_alone;      // nobody is left at the other end
-  uint64_t quiet_us;  // when the worker died, or somebody asked last
+  uint64_t quiet_us;  // when the worker and its master were dead, or somebody asked last
+  int asker;          // who is answered: the lane's pair, or a guest
+  int guest;          // who came by the dock; -1: nobody
+  uint64_t guest_us;  // since when
+  ucred peer;
   PassRequest request;
   PassReply reply;
-  pollfd polled[3];
+  pollfd polled[5];
   sockaddr_storage address;
   iovec bytes;
   msghdr message;

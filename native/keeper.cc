@@ -102,6 +102,7 @@ class Ranges {
 
 bool prepare(Arena* arena, size_t bytes, const KeeperOrder& order) {
   arena->order = order;
+  arena->guest = -1;
   arena->page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   writeKeeperTitle(order.lane, arena->title);
   const TitleArea title = findTitleArea();

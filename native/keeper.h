@@ -6,13 +6,18 @@
 //   state of the keeper         it reads requests       it ends
 //   worker lives, not named     no                      when its worker stops it
 //   worker lives, named         yes                     when its worker stops it
-//   worker dead,  named         yes                     when nobody asked for orphan_ms, or when
-//                                                       nobody is left who could
+//   worker dead,  named         yes                     when its master is dead as well and nobody
+//                                                       asked for orphan_ms, or when nobody is left
+//                                                       who could
 //   worker dead,  not named     no                      at once
 //   worker without a lane: as not named
 //
+// It reads requests from the lane's socket pair, and from who connects to the lane's dock: a master
+// who was not given the pair, for the one before him is dead.
+//
 // "Named" is lane.keeper: the owner writes its row there once it holds all descriptors of the lane.
-// When the worker is dead the keeper closes everything below the lane's own numbers: log files,
+// When the worker is dead the keeper closes everything below the lane's own numbers (kept_fd and up,
+// the rows' among them): log files,
 // pipes to the master. End of file on a pipe to a worker therefore comes after its death, and not by
 // it. A connection that was accepted and had not come to its row's number is moved there first.
 //
@@ -34,14 +39,18 @@ struct KeeperOrder {
   const volatile int32_t* accepting;  // lane_head.accept_row, in the same mapping
   int bell_fd;                    // eventfd: rung by the worker when it has named this keeper
   int lane;                       // for the title only
-  int orphan_ms;                  // 0: ends as soon as nobody has asked since the death
+  int orphan_ms;                  // 0: ends as soon as nobody has asked since the deaths
 
-  // Of a worker that has no lane yet: `named` and `accepting` are null, keeper_fd is -1. These and
-  // `lane` are written to `later` when there is one, `named` last, and then the bell is rung. What
-  // they point to must lie in `mapping`; both are in mappings that are shared.
-  const KeeperOrder* later;
-  const volatile void* mapping;
-  size_t mapping_bytes;
+  // Of a worker that has no lane yet: `named` and `accepting` are null, keeper_fd and dock_fd are
+  // -1. These and `lane` are written to `later` when there is one, `named` last, and then the bell
+  // is rung. What they point to must lie in `mapping`; both are in mappings that are shared.
+  const KeeperOrder* later = nullptr;
+  const volatile void* mapping = nullptr;
+  size_t mapping_bytes = 0;
+
+  int kept_fd = -1;               // lowest number that it does not close; -1: first_fd
+  int dock_fd = -1;               // listens for masters; -1: there is no dock
+  int master_fd = -1;  // pidfd of the worker's master, kept_fd or up; -1: his life does not count
 };
 
 // Starts a keeper and returns its pid, or -errno. The calling process' descriptor table gets one

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ struct Berth {
   int number = -1;
   int bell_fd = -1;    // the lane's doorbell, as inherited
   int keeper_fd = -1;  // the keepers' end of the lane's socket pair
+  int dock_fd = -1;    // where masters who adopt the lane ask; -1: nobody could find it
 };
 
 std::vector<std::unique_ptr<Berth>> berths;  // by lane; null: none
@@ -37,6 +39,7 @@ Berth* berth = nullptr;                      // of `lane`
 DeathWatch death_watch;
 int keeper_bell = -1;
 int keeper_pid = -1;  // of this process
+int master_fd = -1;   // pidfd of this process' master
 KeeperOrder* keeper_order = nullptr;  // what a keeper that was started without a lane will read
 
 int32_t intOf(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
@@ -93,6 +96,15 @@ void attachPeers(const Napi::Float64Array& bases, const Napi::Float64Array& coun
     lane->peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(counters[i]))});
 }
 
+// A pidfd at its number, for the keeper; -1: the kernel has none.
+int watchMaster(int pid) {
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) return -1;
+  const int number = dup3(fd, lane->gearFd(kMasterGear), O_CLOEXEC);
+  close(fd);
+  return number;
+}
+
 Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   const auto plan = info[0].As<Napi::Object>();
   const auto bases = plan.Get("tableBases").As<Napi::Float64Array>();
@@ -123,16 +135,39 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   lane->claim_fd = number("claimFd");
   berth->bell_fd = number("bellFd");
   berth->keeper_fd = number("keeperFd");
+  berth->dock_fd = number("dockFd");
+  if (master_fd < 0) master_fd = watchMaster(number("masterPid"));
   const auto at = static_cast<size_t>(berth->number);
   if (berths.size() <= at) berths.resize(at + 1);
   berths[at] = std::move(made);
   return info.Env().Undefined();
 }
 
+// The lane's gear, at the numbers that it has in all its owners, for the keeper: it closes the
+// others when this process has died. The claimants' end goes with those where there is no dock: then
+// the keeper learns by it that nobody is left who could ask. 0 or an errno.
+int placeGear() {
+  const struct {
+    Gear gear;
+    int fd;
+  } kept[] = {
+      {kEpollGear, lane->epoll_fd},
+      {kKeeperGear, berth->keeper_fd},
+      {kDockGear, berth->dock_fd},
+      {kClaimGear, berth->dock_fd < 0 ? -1 : lane->claim_fd},
+  };
+  for (const auto& each : kept) {
+    if (each.fd >= 0 && dup3(each.fd, lane->gearFd(each.gear), O_CLOEXEC) < 0) return errno;
+  }
+  return 0;
+}
+
 // The lane's own descriptors come to numbers that are the same in all its owners. 0 or an errno.
 int select(int32_t number) {
   berth = berths[static_cast<size_t>(number)].get();
   lane = &berth->lane;
+  const int failed = placeGear();
+  if (failed != 0) return failed;
   // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it
   // now, and put the doorbell there, behind everything else.
   lane->doorbell_fd = dup3(berth->bell_fd, lane->bellFd(), O_CLOEXEC);
@@ -148,8 +183,8 @@ void dismissOthers() {
   for (const auto& other : berths) {
     if (other == nullptr || other.get() == berth) continue;
     for (const int fd : {other->lane.epoll_fd, other->lane.claim_fd, other->bell_fd,
-                         other->keeper_fd})
-      close(fd);
+                         other->keeper_fd, other->dock_fd})
+      if (fd >= 0) close(fd);
   }
 }
 
@@ -180,10 +215,18 @@ Napi::Value laneLife(const Napi::CallbackInfo& info) {
 // --- the keeper
 
 KeeperOrder keeperOrder(int orphan_ms) {
-  return {berth->keeper_fd,  getpid(),        lane->worker,
-          &lane->row->keeper, lane->fd_base,   &lane->head->accept_row,
-          keeper_bell,       berth->number,   orphan_ms,
-          nullptr,           nullptr,         0};
+  return {.keeper_fd = lane->gearFd(kKeeperGear),
+          .worker_pid = getpid(),
+          .worker_row = lane->worker,
+          .named = &lane->row->keeper,
+          .first_fd = lane->fd_base,
+          .accepting = &lane->head->accept_row,
+          .bell_fd = keeper_bell,
+          .lane = berth->number,
+          .orphan_ms = orphan_ms,
+          .kept_fd = lane->gearFd(kMasterGear),
+          .dock_fd = berth->dock_fd < 0 ? -1 : lane->gearFd(kDockGear),
+          .master_fd = master_fd};
 }
 
 // An order that says where the rest of it will be.
@@ -191,8 +234,21 @@ KeeperOrder openOrder(int orphan_ms) {
   void* page = mmap(nullptr, sizeof(KeeperOrder), PROT_READ | PROT_WRITE,
                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   keeper_order = page == MAP_FAILED ? nullptr : static_cast<KeeperOrder*>(page);
-  return {-1, getpid(), lane->worker, nullptr, lane->fd_base, nullptr, keeper_bell,
-          -1, orphan_ms, keeper_order, segment.base, segment.bytes};
+  return {.keeper_fd = -1,
+          .worker_pid = getpid(),
+          .worker_row = lane->worker,
+          .named = nullptr,
+          .first_fd = lane->fd_base,
+          .accepting = nullptr,
+          .bell_fd = keeper_bell,
+          .lane = -1,
+          .orphan_ms = orphan_ms,
+          .later = keeper_order,
+          .mapping = segment.base,
+          .mapping_bytes = segment.bytes,
+          .kept_fd = lane->gearFd(kMasterGear),
+          .dock_fd = -1,
+          .master_fd = master_fd};
 }
 
 Napi::Value laneKeeper(const Napi::CallbackInfo& info) {
@@ -227,6 +283,7 @@ void completeOrder() {
   if (keeper_order == nullptr) return;
   const KeeperOrder whole = keeperOrder(0);
   keeper_order->keeper_fd = whole.keeper_fd;
+  keeper_order->dock_fd = whole.dock_fd;
   keeper_order->accepting = whole.accepting;
   keeper_order->lane = whole.lane;
   __atomic_store_n(&keeper_order->named, whole.named, __ATOMIC_RELEASE);

@@ -77,6 +77,9 @@ struct Peer {
 };
 
 class Reach;
+// What belongs to the lane besides sockets, below fd_base; a keeper closes what lies below that. In
+// this order for all versions: a master who adopts the lane asks for them by these numbers.
+enum Gear { kMasterGear, kDockGear, kEpollGear, kKeeperGear, kClaimGear, kGears };
 
 class Lane {
  public:
@@ -119,11 +122,12 @@ class Lane {
 
   // Descriptor numbers follow from rows, so that they are the same in every process:
   //
-  //   fd_base | sessions | links | listeners | doorbell
+  //   epoll, keepers' and claimants' end, dock, master | fd_base | sessions | links | listeners | bell
   int sessionFd(int32_t number) const { return fd_base + number; }
   int linkFd(int32_t number) const { return fd_base + sizes.sessions + number; }
   int listenerFd(int32_t id) const { return fd_base + sizes.sessions + sizes.links + id; }
   int bellFd() const { return listenerFd(sizes.listeners); }
+  int gearFd(Gear gear) const { return fd_base - kGears + gear; }
 
   // Time as the lane has lived it, µs: what passed without an owner does not count against anybody.
   double time() const { return monotonicUs() - head->ownerless_us; }

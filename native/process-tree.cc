@@ -12,8 +12,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <map>
 #include <string>
+#include <vector>
 
+#include "fd-pass.h"
+#include "keeper.h"
 #include "process.h"
 
 namespace baton {
@@ -36,6 +40,90 @@ Napi::Value processPair(const Napi::CallbackInfo& info) {
   Napi::Array result = Napi::Array::New(info.Env(), 2);
   for (uint32_t i = 0; i < 2; i++) result[i] = Napi::Number::New(info.Env(), ends[i]);
   return result;
+}
+
+// --- docks ---
+
+socklen_t abstractName(const std::string& name, sockaddr_un* address) {
+  *address = {};
+  address->sun_family = AF_UNIX;
+  memcpy(address->sun_path + 1, name.data(), name.size());  // behind a zero byte: it has no file
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+}
+
+Napi::Value processDock(const Napi::CallbackInfo& info) {
+  constexpr int kBacklog = 16;
+  std::string name = info[0].As<Napi::String>().Utf8Value();
+  sockaddr_un address;
+  if (name.size() >= sizeof address.sun_path) {
+    return throwSystemError(info.Env(), ENAMETOOLONG, "bind", name);
+  }
+  const socklen_t length = abstractName(name, &address);
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return throwSystemError(info.Env(), errno, "socket", "");
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0 && listen(fd, kBacklog) == 0) {
+    return Napi::Number::New(info.Env(), fd);
+  }
+  int failed = errno;
+  close(fd);
+  return throwSystemError(info.Env(), failed, "bind", name);
+}
+
+// Of a dock that root or this user listens on. The descriptor or -errno.
+int connectDock(const std::string& name) {
+  sockaddr_un address;
+  if (name.size() >= sizeof address.sun_path) return -ENAMETOOLONG;
+  const socklen_t length = abstractName(name, &address);
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  int failed = 0;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    failed = errno;
+  } else if (peer.uid != 0 && peer.uid != geteuid()) {
+    failed = EACCES;
+  }
+  if (failed == 0) return fd;
+  close(fd);
+  return -failed;
+}
+
+Napi::Value processFetch(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::string name = info[0].As<Napi::String>().Utf8Value();
+  Napi::Array asked = info[1].As<Napi::Array>();
+  std::vector<int32_t> numbers;
+  for (uint32_t i = 0; i < asked.Length(); i++) {
+    numbers.push_back(asked.Get(i).As<Napi::Number>().Int32Value());
+  }
+  int dock = connectDock(name);
+  if (dock < 0) return throwSystemError(env, -dock, "connect", name);
+  std::map<int32_t, int> fds;
+  auto take = [](void* context, int32_t number, int fd) {
+    auto& all = *static_cast<std::map<int32_t, int>*>(context);
+    if (!all.emplace(number, fd).second) close(fd);
+  };
+  int result = fetchDescriptors(dock, numbers.data(), static_cast<int32_t>(numbers.size()),
+                                info[2].As<Napi::Number>().Int32Value(), take, &fds);
+  close(dock);
+  if (result < 0) {
+    for (const auto& [number, fd] : fds) close(fd);
+    return throwSystemError(env, -result, "recvmsg", name);
+  }
+  Napi::Array list = Napi::Array::New(env, numbers.size());
+  for (uint32_t i = 0; i < numbers.size(); i++) {
+    auto found = fds.find(numbers[i]);
+    list[i] = Napi::Number::New(env, found == fds.end() ? -1 : found->second);
+  }
+  return list;
+}
+
+// --- what is inherited, and what may be done ---
+
+Napi::Value processProbeKeeper(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), probeKeeper());
 }
 
 Napi::Value processCloseOnExec(const Napi::CallbackInfo& info) {
@@ -138,6 +226,9 @@ Napi::Value processNotify(const Napi::CallbackInfo& info) {
 void initProcessTree(Napi::Env env, Napi::Object exports) {
   exports.Set("processEpoll", Napi::Function::New(env, processEpoll));
   exports.Set("processPair", Napi::Function::New(env, processPair));
+  exports.Set("processDock", Napi::Function::New(env, processDock));
+  exports.Set("processFetch", Napi::Function::New(env, processFetch));
+  exports.Set("processProbeKeeper", Napi::Function::New(env, processProbeKeeper));
   exports.Set("processCloseOnExec", Napi::Function::New(env, processCloseOnExec));
   exports.Set("processMayExecute", Napi::Function::New(env, processMayExecute));
   exports.Set("processReap", Napi::Function::New(env, processReap));

@@ -34,6 +34,7 @@ export interface OrderedGear {
   readonly bellFd: number; // eventfd in that epoll: wakes the owner
   readonly keeperFd: number; // socket pair of the lane: this end is read by its keeper …
   readonly claimFd: number; // … and this one by whoever claims the lane
+  readonly dockFd?: number; // listens by a name, for masters; none: the instance has no name
   readonly affinity?: readonly number[]; // of whoever runs it
 }
 

@@ -178,6 +178,8 @@ export interface LaneAttachment {
   readonly bellFd: number;
   readonly keeperFd: number;
   readonly claimFd: number;
+  readonly dockFd: number; // -1: the lane has none
+  readonly masterPid: number;
 }
 
 /** native/socket.cc: what the master needs to listen. All throw errors with `code` and `syscall`. */
@@ -241,6 +243,18 @@ export interface ProcessCalls {
   processEpoll(): number;
   /** A pair of SOCK_SEQPACKET sockets: close-on-exec, non-blocking. */
   processPair(): [number, number];
+  /**
+   * A listening SOCK_SEQPACKET socket by an abstract name: close-on-exec, non-blocking. Throws
+   * EADDRINUSE when somebody has the name.
+   */
+  processDock(name: string): number;
+  /**
+   * Asks the keeper behind a dock of root's or of this user's for copies of its descriptors of these
+   * numbers (native/fd-pass.h), and waits `timeoutMs` at most. -1 for one that is not open there.
+   */
+  processFetch(name: string, numbers: readonly number[], timeoutMs: number): number[];
+  /** 0 where the kernel lets this process have keepers, else the -errno of what it forbids. */
+  processProbeKeeper(): number;
   /** For descriptors that were inherited: those that this process executes do not get them. */
   processCloseOnExec(fds: readonly number[]): void;
   /** False for a file on a file system that is mounted noexec: it cannot be loaded from there. */

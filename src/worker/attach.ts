@@ -53,6 +53,8 @@ export function attachLane(
     bellFd: gear.bellFd,
     keeperFd: gear.keeperFd,
     claimFd: gear.claimFd,
+    dockFd: gear.dockFd ?? -1,
+    masterPid: order.masterPid,
   });
 }
 

@@ -13,7 +13,7 @@ CppProgram.compile(t, 'test/native/keeper.cc',
   .play(t, [
     'worker-killed', 'closed-numbers', 'busy-worker', 'dying-claimants', 'rivals', 'full-queues',
     'roll-back', 'names-in-flight', 'ends', 'stop', 'exact-table', 'idle', 'memory',
-    'signals', 'few-numbers', 'nobody', 'forbidden',
+    'signals', 'few-numbers', 'nobody', 'forbidden', 'dock', 'master-lives', 'late-order',
   ]);
 
 // A loop that the compiler turns into memset, or a guard on the stack, would lead to libc, which

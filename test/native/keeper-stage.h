@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -183,6 +185,46 @@ class Peers {
   std::vector<uint64_t> cookies_;
 };
 
+// A listening socket by an abstract name, as a lane's dock is.
+class Dock {
+ public:
+  Dock() {
+    name_.sun_family = AF_UNIX;
+    const int written =
+        snprintf(name_.sun_path + 1, sizeof name_.sun_path - 1, "baton-dock-%d", getpid());
+    bytes_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path)) + 1 +
+             static_cast<socklen_t>(written);
+    fd_ = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int failed = bind(fd_, address(), bytes_) || listen(fd_, 16);
+    CHECK(failed == 0, "bind, listen: %s", strerror(errno));
+  }
+  ~Dock() { close(fd_); }
+  Dock(const Dock&) = delete;
+  int fd() const { return fd_; }
+  const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&name_); }
+  socklen_t bytes() const { return bytes_; }
+
+ private:
+  sockaddr_un name_ = {};
+  socklen_t bytes_;
+  int fd_;
+};
+
+class Guest {
+ public:
+  explicit Guest(const Dock& dock) {
+    fd_ = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    const int failed = connect(fd_, dock.address(), dock.bytes());
+    CHECK(failed == 0, "connect: %s", strerror(errno));
+  }
+  ~Guest() { close(fd_); }
+  Guest(const Guest&) = delete;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
 class Worker;
 
 class Lane {
@@ -206,7 +248,15 @@ class Lane {
   void name(const Worker& worker);
   void nameNobody() { __atomic_store_n(named_, 0, __ATOMIC_RELEASE); }
   baton::KeeperOrder order(int32_t row, int pid, int bell, int orphan_ms) const {
-    return {keepers(), pid, row, named_, kFirst, named_ + 1, bell, 12, orphan_ms, nullptr, nullptr, 0};
+    return {.keeper_fd = keepers(),
+            .worker_pid = pid,
+            .worker_row = row,
+            .named = named_,
+            .first_fd = kFirst,
+            .accepting = named_ + 1,
+            .bell_fd = bell,
+            .lane = 12,
+            .orphan_ms = orphan_ms};
   }
 
   // A request of somebody who does not wait for the reply. False: the queue is full.
@@ -245,6 +295,8 @@ class Worker {
     int stays_open = -1;                          // below the lane's numbers
     int orphan_ms = 60'000;
     bool is_late = false;  // a standby's: the lane becomes known when `then` has run
+    int dock = -1;
+    int master = -1;  // pidfd
   };
 
   Worker(Lane& lane, int32_t row, Peers& peers, const Plan& plan) : row_(row) {
@@ -301,12 +353,19 @@ class Worker {
     for (int32_t i = 0; i < peers.count(); ++i) dup3(peers.near(i), kFirst + i, O_CLOEXEC);
     for (int fd = 3; fd < kFirst; ++fd) {
       const bool is_needed = fd == lane.keepers() || fd == lane.claimants() || fd == bell_;
-      if (!is_needed && fd != plan.stays_open) close(fd);
+      const bool stays = fd == plan.stays_open || fd == plan.dock || fd == plan.master;
+      if (!is_needed && !stays) close(fd);
     }
     if (plan.first) plan.first();
-    const baton::KeeperOrder order = lane.order(row_, getpid(), bell_, plan.orphan_ms);
+    baton::KeeperOrder order = lane.order(row_, getpid(), bell_, plan.orphan_ms);
+    if (plan.dock >= 0 || plan.master >= 0) {
+      order.kept_fd = kFirst - 2;
+      if (plan.dock >= 0) order.dock_fd = dup3(plan.dock, kFirst - 1, O_CLOEXEC);
+      if (plan.master >= 0) order.master_fd = dup3(plan.master, kFirst - 2, O_CLOEXEC);
+    }
     auto* later = static_cast<baton::KeeperOrder*>(mmap(nullptr, sizeof order,
         PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    later->dock_fd = -1;
     baton::KeeperOrder open = order;
     open.keeper_fd = open.lane = -1;
     open.named = open.accepting = nullptr;
@@ -341,18 +400,26 @@ inline void Lane::name(const Worker& worker) {
   eventfd_write(worker.bell(), 1);
 }
 
+inline std::vector<int32_t> row(int32_t first, int32_t count) {
+  std::vector<int32_t> numbers;
+  for (int32_t i = 0; i < count; ++i) numbers.push_back(first + i);
+  return numbers;
+}
+
 // What a claimant got. Closes it at the end.
 class Fetched {
  public:
-  Fetched(Lane& lane, std::vector<int32_t> numbers, int timeout_ms = 10'000) {
+  Fetched(Lane& lane, std::vector<int32_t> numbers, int timeout_ms = 10'000)
+      : Fetched(lane.claimants(), numbers, timeout_ms) {}
+  Fetched(int from, std::vector<int32_t> numbers, int timeout_ms) {
     const auto take = [](void* context, int32_t number, int fd) {
       auto& self = *static_cast<Fetched*>(context);
       CHECK(self.fds_.emplace(number, fd).second, "%d came twice", number);
       CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0, "%d is left open by exec", number);
       self.order_.push_back(number);
     };
-    result_ = baton::fetchDescriptors(lane.claimants(), numbers.data(),
-                                      static_cast<int32_t>(numbers.size()), timeout_ms, take, this);
+    result_ = baton::fetchDescriptors(from, numbers.data(), static_cast<int32_t>(numbers.size()),
+                                      timeout_ms, take, this);
   }
   Fetched(Lane& lane, int32_t first, int32_t count, int timeout_ms = 10'000)
       : Fetched(lane, row(first, count), timeout_ms) {}
@@ -376,11 +443,6 @@ class Fetched {
   }
 
  private:
-  static std::vector<int32_t> row(int32_t first, int32_t count) {
-    std::vector<int32_t> numbers;
-    for (int32_t i = 0; i < count; ++i) numbers.push_back(first + i);
-    return numbers;
-  }
 
   int result_;
   std::map<int32_t, int> fds_;

@@ -273,6 +273,61 @@ void ends(Dice&) {
   CHECK(peers.hungUp() == 3, "%d of 3 closed at last", peers.hungUp());
 }
 
+// A lane's dock: who connects there is answered by the keeper that is named, beside its worker and
+// alone, one after the other; silent guests do not keep others out.
+void dock(Dice&) {
+  Lane lane;
+  Peers peers(300);
+  const stage::Dock dock;
+  Worker named(lane, 1, peers, {.dock = dock.fd()}), other(lane, 2, peers, {.dock = dock.fd()});
+  const auto fetch = [&](const char* when, int32_t expected, int timeout_ms = 10'000) {
+    const stage::Guest guest(dock);
+    Fetched fetched(guest.fd(), stage::row(kFirst, 300), timeout_ms);
+    CHECK(fetched.result() == expected, "%s: fetched %d", when, fetched.result());
+    fetched.checkAgainst(peers);
+  };
+  fetch("nobody is named", -ETIMEDOUT, 100);
+  lane.name(named);
+  fetch("beside its worker", 300);
+  CHECK(Fetched(lane, kFirst, 300).result() == 300, "the pair is answered as before");
+  const std::set<int> before = openNumbers(named.pid());
+  fetch("again", 300);
+  waitFor("the guest's number to be closed", [&] { return openNumbers(named.pid()) == before; });
+  named.kill();
+  fetch("alone", 300);
+  {
+    const stage::Guest silent(dock);
+    fetch("while another is silent", 300);
+  }
+  lane.name(other);
+  CHECK(named.keeperStatus() == 0, "another is named");
+  other.kill();
+  fetch("from the other one", 300);
+}
+
+// While its master lives, a keeper without a worker waits for ever; then for as long as it is told.
+void masterLives(Dice&) {
+  Lane lane;
+  Peers peers(3);
+  const pid_t master = stage::forkBound();
+  if (master == 0) {
+    for (;;) pause();
+  }
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, master, 0));
+  Worker worker(lane, 1, peers, {.orphan_ms = 100, .master = pidfd});
+  lane.name(worker);
+  worker.kill();
+  poll(nullptr, 0, 400);
+  CHECK(worker.isKeeperAlive(), "its master lives");
+  const uint64_t used = stage::cpuUs(worker.keeper());
+  ::kill(master, SIGKILL);
+  const uint64_t killed = stage::nowUs();
+  waitpid(master, nullptr, 0);
+  CHECK(worker.keeperStatus() == 0, "nobody is left");
+  CHECK(stage::nowUs() - killed >= 100'000, "it had no patience");
+  CHECK(used < 50'000, "it was busy for %lu us", used);
+}
+
 // As many starts as one likes leave no process and no number behind.
 void stop(Dice&) {
   Lane lane;
@@ -381,6 +436,8 @@ constexpr test::Section kSections[] = {
     {"few-numbers", place::fewNumbers},
     {"nobody", place::nobody},
     {"forbidden", place::forbidden},
+    {"dock", dock},
+    {"master-lives", masterLives},
 };
 
 }  // namespace
