@@ -101,6 +101,7 @@ function workerFields({ lanes, totals }: Snapshot): InfoField[] {
   return [
     ['worker_processes', lanes.length],
     ['server_links', totals.links],
+    ['crash_survival', Number(lanes.every(({ hasKeeper }) => hasKeeper))],
     ...lanes.map((lane): InfoField => [`worker${lane.lane}`, pairs({
       pid: lane.owner, state: lane.state, sessions: lane.sessions, links: lane.links,
       in_flight: lane.requestsInFlight, nodes: lane.nodesUsed, chunks: lane.chunksUsed,

@@ -32,6 +32,8 @@ const instanceMetrics: readonly Metric<Snapshot>[] = [
   ['shm_pool_bytes', 'gauge', 'Shared memory held for buffers.', (s) => s.shm.poolBytes],
   ['shm_pool_max_bytes', 'gauge', 'The most that buffers may hold: shm_max.',
     (s) => s.shm.poolMaxBytes],
+  ['crash_survival', 'gauge', '1 while every lane has a keeper: connections survive deaths.',
+    (s) => Number(s.lanes.every((lane) => lane.hasKeeper))],
   ['clients', 'gauge', 'Client connections.', (s) => s.totals.clients],
   ['client_connections_total', 'counter', 'Client connections accepted.', (s) => s.totals.accepted],
   ['server_links', 'gauge', 'Connections to servers.', (s) => s.totals.links],

@@ -82,6 +82,7 @@ export interface LaneSnapshot {
   readonly restarts: number;
   readonly takeovers: number; // by another worker, without a death
   readonly pauseUs: number; // of the last of these
+  readonly hasKeeper: boolean; // the lane's connections survive its worker
   readonly workerStartedAtMs: number;
   readonly sessions: number; // now, as the following
   readonly links: number;
@@ -238,6 +239,7 @@ function laneOf(
     restarts: word(Lane.Restarts),
     takeovers: word(Lane.Takeovers),
     pauseUs: shared.doubles[laneWords / 2 + Lane.PauseUs],
+    hasKeeper: workerRow !== 0 && shared.words[worker + Worker.KeeperPid] !== 0,
     workerStartedAtMs: workerRow === 0 ? 0 : shared.doubles[worker / 2 + Worker.StartedAt],
     sessions: head(LaneHead.SessionsOpen),
     links: head(LaneHead.LinksOpen),

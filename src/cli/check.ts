@@ -4,6 +4,7 @@ import { printSettings } from '../config/print.js';
 import type { Settings } from '../config/settings.js';
 import { crashDirMistakes } from '../master/crash-reports.js';
 import type { Loaded } from '../master/reload.js';
+import { noSurvival } from '../master/no-survival.js';
 import { readRunning } from '../master/running-instance.js';
 import { settingsDiff } from '../master/settings-diff.js';
 import type { Wanted } from './args.js';
@@ -27,11 +28,16 @@ export function check(wanted: Wanted, { settings, warnings }: Loaded): Findings 
   return {
     out: printed + diff.out,
     remarks: [
-      ...warnings.map((line) => `warning: ${line}`),
+      ...[...warnings, ...noSurvivalLines()].map((line) => `warning: ${line}`),
       ...diff.remarks,
       `baton: configuration file ${wanted.confFile} test is successful`,
     ],
   };
+}
+
+function noSurvivalLines(): string[] {
+  const line = noSurvival();
+  return line === null ? [] : [line];
 }
 
 /** What a reload with these settings would change of the instance that their pid file names. */

@@ -5,16 +5,21 @@
  *   stop TERM, quit QUIT, reopen USR1   to both       reload HUP, upgrade USR2   to the master
  *   commit QUIT                         to the old    rollback   HUP to the old, then QUIT to the
  *                                                                new one when the old one serves
+ *
+ * Where all masters are dead, their workers are told (masterless.ts).
  */
+import { resolve } from 'node:path';
 import { ExitCode, OperatorError, systemCode, systemReason } from '../base/errors.js';
+import { birthOf, titleOf } from '../base/process-state.js';
 import { oldPath, readPid } from '../master/pid-file.js';
 import { readRunning } from '../master/running-instance.js';
 import type { SignalName } from './args.js';
-import { birthOf, titleOf } from './process-state.js';
+import { findMasterless, Masterless } from './masterless.js';
 
 const LOOK_EVERY_MS = 20;
 const STOP_PATIENCE_MS = 30_000;
 const RETURN_PATIENCE_MS = 30_000;
+const SETTLE_PATIENCE_MS = 10_000;
 
 interface Found {
   readonly pid: number;
@@ -27,8 +32,9 @@ interface Found {
  */
 export async function control(name: SignalName, pidFile: string | null): Promise<void> {
   const path = pidFile ?? whichOne(`-s ${name}`);
-  const master = findMaster(path);
-  const old = lookFor(oldPath(path));
+  const found = await settled(name, path);
+  if (found instanceof Masterless) return found.control(name);
+  const { master, old } = found;
   const both = old === null ? [master] : [old, master];
   switch (name) {
     case 'stop':
@@ -49,6 +55,28 @@ export async function control(name: SignalName, pidFile: string | null): Promise
       return rollBack(path, old ?? notUnderWay(name, path), master);
     default:
       return name satisfies never;
+  }
+}
+
+/**
+ * Who is to be told. While an upgrade begins, or fails, there is only `.oldbin`: `stop` goes to its
+ * master, who ends the other one too; anything else waits until it is known who is in charge. So
+ * does everything while a master adopts what a dead one has left.
+ */
+async function settled(
+  name: SignalName, path: string,
+): Promise<{ readonly master: Found; readonly old: Found | null } | Masterless> {
+  const deadline = performance.now() + SETTLE_PATIENCE_MS;
+  for (;;) {
+    const master = lookFor(path);
+    const old = lookFor(oldPath(path));
+    if (master !== null) return { master, old: old?.pid === master.pid ? null : old };
+    const left = old === null ? findMasterless(resolve(path)) : 'busy';
+    if (left === null) return { master: findMaster(path), old };
+    if (left !== 'busy') return left;
+    if (old !== null && name === 'stop') return { master: old, old: null };
+    if (performance.now() > deadline) throw starting(name, path, old);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
 }
 
@@ -113,6 +141,13 @@ async function waitFor(what: string, patienceMs: number, isSo: () => boolean): P
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
+}
+
+function starting(name: SignalName, path: string, old: Found | null): OperatorError {
+  const what = old === null ? 'a master is just starting: try again'
+    : `an upgrade is being started by pid ${old.pid}, no new master is there yet: try again, or ` +
+      '-s stop';
+  return new OperatorError('under-way', [`-s ${name}: ${path}: ${what}`], ExitCode.Failed);
 }
 
 function underWay(path: string, { pid }: Found): OperatorError {

@@ -79,6 +79,12 @@ export const GLOBAL_DIRECTIVES: Table<GlobalValues> = {
     doc: 'How long after an upgrade the old program stays ready to take all lanes back; then the ' +
       'upgrade is committed.',
   },
+  orphanTimeoutMs: {
+    name: 'orphan_timeout', type: time('s', { min: 0, max: 24 * HOUR }), fallback: 60_000,
+    reload: true,
+    doc: 'How long the connections of a lane stay open when both its worker and the master are ' +
+      'dead; a master that is started within that time adopts them.',
+  },
   user: {
     name: 'user', type: text('user name', 'the name of a user'), fallback: null, reload: true,
     fallbackNote: 'the user that starts Baton',

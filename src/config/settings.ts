@@ -51,6 +51,7 @@ export interface GlobalValues {
   workerHangTimeoutMs: number;                    // 0: nobody looks
   upgradeCanaryMs: number;
   upgradeWindowMs: number;
+  orphanTimeoutMs: number;
   user: string | null;
   group: string | null;
   maxOpenfiles: number;                           // 0: as many as the hard limit allows

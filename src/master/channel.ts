@@ -29,7 +29,7 @@ export type ToPredecessor =
     noWayBack?: string; // why a lane that it had cannot be taken back
   }
   | { is: 'ready' } // its workers are warm
-  | { is: 'canary'; summary: string } // it did well
+  | { is: 'canary'; summary: string; isWell?: boolean } // false: badly, but there is no way back
   | { is: 'serving' } // every lane
   | { is: 'yielded' }
   | { is: 'failed'; why: string }

@@ -1,6 +1,7 @@
 /**
  * What a master gives to the one that takes its place: as JSON in the environment, the descriptors
- * under the numbers that they have in the new process. The format belongs to two programs of
+ * under the numbers that they have in the new process. Of a dead master, the new one gathers the
+ * same by itself (adoption.ts). The format belongs to two programs of
  * different versions: fields are added, never changed.
  */
 import { writeSync } from 'node:fs';
@@ -10,12 +11,12 @@ import { VERSION } from '../base/version.js';
 import { native } from '../native/binding.js';
 import { FdList } from './fd-list.js';
 import type { Instance } from './instance.js';
-import type { LaneGear, LaneGears } from './lane-gear.js';
+import { gearFds, type LaneGear, type LaneGears } from './lane-gear.js';
 import type { ListenerHandover, Listeners } from './listeners.js';
 import type { PidFile } from './pid-file.js';
 
 const VARIABLE = 'BATON_UPGRADE';
-const FORMAT = 1;
+export const FORMAT = 1;
 
 export interface Handover {
   readonly format: number;
@@ -23,7 +24,7 @@ export interface Handover {
   readonly masterPid: number;
   readonly isBackground: boolean;
   readonly niceness: number; // of what serves; the new process starts with less priority
-  readonly channelFd: number; // to the old master: src/master/channel.ts
+  readonly channelFd: number | null; // to the old master (src/master/channel.ts); null: he is dead
   readonly shm: { readonly fd: number; readonly bytes: number; readonly name: string | null };
   readonly pidFile: { readonly path: string; readonly lockFd: number } | null;
   readonly gears: readonly LaneGear[];
@@ -61,6 +62,7 @@ export function pack(
       bellFd: fds.add(gear.bellFd),
       keeperFd: fds.add(gear.keeperFd),
       claimFd: fds.add(gear.claimFd),
+      ...(gear.dockFd === undefined ? {} : { dockFd: fds.add(gear.dockFd) }),
     })),
     listeners: listeners.describe().map((listener) =>
       ({ ...listener, fds: listener.fds.map((fd) => fds.add(fd)) })),
@@ -90,8 +92,8 @@ export function unpack(): Handover | null {
 
 /** Tells the running master why there will be no upgrade. Does nothing in a first master. */
 export function refuseHandover(lines: readonly string[]): void {
-  const fd = channelFd ?? parse()?.channelFd;
-  if (fd === undefined) return;
+  const fd = channelFd ?? parse()?.channelFd ?? null;
+  if (fd === null) return;
   try {
     writeSync(fd, `${JSON.stringify({ is: 'refused', why: lines })}\n`);
   } catch {
@@ -99,7 +101,7 @@ export function refuseHandover(lines: readonly string[]): void {
   }
 }
 
-let channelFd: number | undefined;
+let channelFd: number | null = null;
 
 function parse(): Handover | null {
   const text = process.env[VARIABLE];
@@ -111,9 +113,9 @@ function parse(): Handover | null {
 
 function descriptorsOf({ channelFd, shm, pidFile, gears, listeners, admin }: Handover): number[] {
   return [
-    channelFd, shm.fd, ...(pidFile === null ? [] : [pidFile.lockFd]),
-    ...gears.flatMap(({ epollFd, bellFd, keeperFd, claimFd }) =>
-      [epollFd, bellFd, keeperFd, claimFd]),
+    ...(channelFd === null ? [] : [channelFd]), shm.fd,
+    ...(pidFile === null ? [] : [pidFile.lockFd]),
+    ...gears.flatMap(gearFds),
     ...listeners.flatMap(({ fds }) => fds),
     ...admin.map(({ fd }) => fd),
   ];

@@ -18,13 +18,15 @@ import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { commands } from '../protocol/command-table.js';
 import { AdminSockets } from './admin-sockets.js';
+import { adopt } from './adoption.js';
 import { BuildCopy } from './build-copy.js';
 import { workerCount } from './capacities.js';
 import { crashDirMistakes } from './crash-reports.js';
 import type { Handover } from './handover.js';
 import { Instance } from './instance.js';
-import { LaneGears } from './lane-gear.js';
+import { LaneGears, type LaneGear } from './lane-gear.js';
 import { Listeners, type Tell } from './listeners.js';
+import { noSurvival } from './no-survival.js';
 import { PidFile } from './pid-file.js';
 import { placeOf } from './place.js';
 import { keepRestartOnly } from './reload.js';
@@ -38,6 +40,7 @@ interface Belongings {
   readonly admin: Admin;
   readonly gears: LaneGears;
   readonly build: BuildCopy;
+  readonly handover: Handover | null;
 }
 
 export class House implements Belongings {
@@ -49,6 +52,7 @@ export class House implements Belongings {
   readonly admin: Admin;
   readonly gears: LaneGears;
   readonly build: BuildCopy;
+  readonly handover: Handover | null; // what it inherited; null: it made everything itself
 
   private constructor(belongings: Belongings) {
     this.log = belongings.log;
@@ -58,19 +62,29 @@ export class House implements Belongings {
     this.admin = belongings.admin;
     this.gears = belongings.gears;
     this.build = belongings.build;
+    this.handover = belongings.handover;
   }
 
-  /** Of a first master. Throws OperatorError; then nothing is left behind. */
+  /**
+   * Of a first master, or of one that finds what a dead one has left. Throws OperatorError; then
+   * nothing is left behind that was not there.
+   */
   static async open(settings: Settings): Promise<House> {
+    const log = openLog(settings);
+    const { pid } = settings.global;
+    const pidFile = pid === null ? null : PidFile.lock(resolve(pid));
+    const adopted = pidFile === null ? null : await adopt(settings, pidFile, tellsOf(log));
+    if (adopted !== null) return House.inherit(settings, adopted, log);
+    return House.#make(settings, log, pidFile);
+  }
+
+  static async #make(settings: Settings, log: Log, pidFile: PidFile | null): Promise<House> {
     const undo: (() => unknown)[] = [];
+    if (pidFile !== null) undo.push(() => pidFile.close());
     try {
-      const log = openLog(settings);
       const { warn, info } = tellsOf(log);
       const openFilesMax = applyLimits(settings, warn);
-      const { pid } = settings.global;
-      const pidFile = pid === null ? null : PidFile.lock(resolve(pid));
-      if (pidFile !== null) undo.push(() => pidFile.close());
-
+      warnOfDeaths(warn);
       const instance = Instance.create(settings, {
         pidFile: pidFile?.path ?? null, openFilesMax,
         warn: (event, message) => warn(event, {}, message),
@@ -83,8 +97,8 @@ export class House implements Belongings {
       const build = BuildCopy.make((line) => warn('build_not_copied', {}, line));
       undo.push(() => build.close());
       pidFile?.write(process.pid);
-      const gears = new LaneGears();
-      return new House({ log, pidFile, instance, listeners, admin, gears, build });
+      const gears = gearsOf(instance, warn, []);
+      return new House({ log, pidFile, instance, listeners, admin, gears, build, handover: null });
     } catch (error) {
       for (const step of undo.reverse()) await step();
       throw error;
@@ -95,10 +109,12 @@ export class House implements Belongings {
    * Of a master that takes another's place: `settings` are those of the file, `running` says which
    * of them cannot change. Throws OperatorError; what was inherited is as before then.
    */
-  static async inherit(settings: Settings, handover: Handover): Promise<House> {
-    const log = openLog(settings);
+  static async inherit(
+    settings: Settings, handover: Handover, log = openLog(settings),
+  ): Promise<House> {
     const { warn, info } = tellsOf(log);
     const openFilesMax = applyLimits(settings, warn);
+    warnOfDeaths(warn);
     const { shm, pidFile } = handover;
     const instance = Instance.attach(shm, { openFilesMax });
     const kept = keepRestartOnly(instance.roster.settings, settings);
@@ -109,9 +125,9 @@ export class House implements Belongings {
     listeners.inherit(handover.listeners);
     const admin = openAdmin(kept, log, instance, handover.admin);
     return new House({
-      log, instance, listeners, admin,
+      log, instance, listeners, admin, handover,
       pidFile: pidFile === null ? null : PidFile.inherit(pidFile.path, pidFile.lockFd),
-      gears: new LaneGears(handover.gears),
+      gears: gearsOf(instance, warn, handover.gears),
       build: BuildCopy.make((line) => warn('build_not_copied', {}, line)),
     });
   }
@@ -119,7 +135,10 @@ export class House implements Belongings {
   /** The end of all: gives everything back. The log stays usable. */
   async close(): Promise<void> {
     await this.admin.close();
-    this.abandon();
+    this.listeners.close();
+    this.instance.close();
+    this.pidFile?.close();
+    this.build.close();
     this.#letGo();
   }
 
@@ -131,14 +150,6 @@ export class House implements Belongings {
     this.pidFile?.leave();
     this.build.close();
     this.#letGo();
-  }
-
-  /** Removes what would outlive the process, without waiting for anything. */
-  abandon(): void {
-    this.listeners.close();
-    this.instance.close();
-    this.pidFile?.close();
-    this.build.close();
   }
 
   #letGo(): void {
@@ -253,6 +264,16 @@ function openAdmin(
     settings, counters: instance.counters, facts, log: log.to, sockets: new AdminSockets(),
     ...(inherited === null ? {} : { inherited: [...inherited], isPaused: true }),
   });
+}
+
+/** Says so where the kernel forbids what connections survive deaths by. */
+function warnOfDeaths(warn: Tell): void {
+  const line = noSurvival();
+  if (line !== null) warn('crash_survival_off', {}, line);
+}
+
+function gearsOf(instance: Instance, warn: Tell, inherited: readonly LaneGear[]): LaneGears {
+  return new LaneGears(instance, (line) => warn('no_dock', {}, line), inherited);
 }
 
 function tellsOf(log: Log): { readonly warn: Tell; readonly info: Tell } {

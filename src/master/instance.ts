@@ -19,10 +19,10 @@ import { WorkerState } from '../shm/codes.js';
 import { Segment } from '../shm/segment.js';
 import { Backend, Lane, Superblock, TableNumber } from '../tables/columns.gen.js';
 import { CounterSource } from '../tables/counters.js';
-import { checkSizes, misfits, roomOf, sizesFor } from './capacities.js';
+import { checkSizes, FD_BASE, misfits, roomOf, sizesFor } from './capacities.js';
 import type { Generation } from './generation.js';
 import { LaneRows } from './lane-rows.js';
-import { createObject, objectName, type Warn } from './memory.js';
+import { createObject, dockName, objectName, type Warn } from './memory.js';
 import { backendWord, writePools, writeRoutes } from './pool-rows.js';
 import { backendIdentities, nextRoster, type PartsInUse } from './roster-keeper.js';
 import { readRoster, rosterBytes, storedBytes } from './stored-roster.js';
@@ -93,6 +93,21 @@ export class Instance extends LaneRows {
 
   get bytes(): number {
     return this.segment.plan.bytes;
+  }
+
+  /**
+   * The abstract name of a lane's dock. Docks are in a namespace of the network, objects are not:
+   * with the pid file's path alone, two containers could come to the same name.
+   */
+  dockName(lane: number): string | null {
+    if (this.name === null) return null;
+    return dockName(this.name, this.segment.shared.doubles[Superblock.StartedAt]!, lane);
+  }
+
+  /** Of a lane's doorbell in all its owners: the last of the lane's numbers. */
+  get bellNumber(): number {
+    const { sessions, links, pools } = this.segment.plan.capacities;
+    return FD_BASE + sessions + links + pools;
   }
 
   get shmFd(): number {
@@ -192,8 +207,12 @@ export class Instance extends LaneRows {
     fchownSync(this.segment.fd, uid, gid);
   }
 
-  /** Removes the object's name: the last master's, at the end of all. */
+  /**
+   * The last master's, at the end of all: removes the object's name. A worker that had to be killed
+   * has left its keeper, which nobody needs any more.
+   */
   close(): void {
+    this.forgetKeepers();
     if (this.name !== null) native.segmentUnlink(this.name);
   }
 

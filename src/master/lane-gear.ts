@@ -5,7 +5,9 @@
  *   epoll    watches the lane's sockets, whoever owns the lane: a takeover registers nothing anew
  *   bell     an eventfd in that epoll: wakes the owner
  *   keeper ── claim    a socket pair: a claimant asks here, the lane's present keeper answers there
+ *   dock     a listening socket by a name: a master that inherited nothing asks the keeper there
  */
+import { systemReason } from '../base/errors.js';
 import { native } from '../native/binding.js';
 
 /** Descriptors of this process; close-on-exec, a child gets them by being given them. */
@@ -15,14 +17,29 @@ export interface LaneGear {
   readonly bellFd: number;
   readonly keeperFd: number;
   readonly claimFd: number;
+  readonly dockFd?: number; // none: nobody could find it
 }
+
+export interface GearSource {
+  /** The name of a lane's dock; null: this instance has no name, so nobody will look for it. */
+  dockName(lane: number): string | null;
+}
+
+/** Those of a gear, under the names that they have there. */
+export const GEAR_FDS = ['epollFd', 'bellFd', 'keeperFd', 'claimFd', 'dockFd'] as const;
 
 export class LaneGears {
   readonly #gears = new Map<number, LaneGear>();
 
   /** `inherited`: those that the master before this one has made. */
-  constructor(inherited: readonly LaneGear[] = []) {
-    for (const gear of inherited) this.#gears.set(gear.lane, gear);
+  constructor(
+    private readonly source: GearSource, private readonly warn: (line: string) => void,
+    inherited: readonly LaneGear[] = [],
+  ) {
+    // A master of a version without docks has made none.
+    for (const gear of inherited) {
+      this.#gears.set(gear.lane, gear.dockFd === undefined ? this.#withDock(gear) : gear);
+    }
   }
 
   /** The gear of a lane, made now if it is asked for the first time. Throws EMFILE. */
@@ -32,7 +49,7 @@ export class LaneGears {
     const epollFd = native.processEpoll();
     const bellFd = native.processDoorbell();
     const [keeperFd, claimFd] = native.processPair();
-    const gear = { lane, epollFd, bellFd, keeperFd, claimFd };
+    const gear = this.#withDock({ lane, epollFd, bellFd, keeperFd, claimFd });
     this.#gears.set(lane, gear);
     return gear;
   }
@@ -43,9 +60,23 @@ export class LaneGears {
 
   /** This process's copies only: the lanes go on with those of others. */
   close(): void {
-    for (const { epollFd, bellFd, keeperFd, claimFd } of this.#gears.values()) {
-      for (const fd of [epollFd, bellFd, keeperFd, claimFd]) native.socketClose(fd);
-    }
+    for (const gear of this.#gears.values()) gearFds(gear).forEach(native.socketClose);
     this.#gears.clear();
   }
+
+  #withDock(gear: LaneGear): LaneGear {
+    const name = this.source.dockName(gear.lane);
+    if (name === null) return gear;
+    try {
+      return { ...gear, dockFd: native.processDock(name) };
+    } catch (error) {
+      this.warn(`lane ${gear.lane} could not be adopted after this master's death: ` +
+        `its dock ${name}: ${systemReason(error)}`);
+      return gear;
+    }
+  }
+}
+
+export function gearFds(gear: LaneGear): number[] {
+  return GEAR_FDS.flatMap((name) => gear[name] ?? []);
 }

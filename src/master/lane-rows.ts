@@ -100,6 +100,12 @@ export class LaneRows {
     return false;
   }
 
+  /** A keeper without a worker ends as soon as no lane names it. */
+  forgetKeepers(): void {
+    const { words } = this.segment.shared;
+    for (const lane of this.lanes) Atomics.store(words, this.#lane(lane) + Lane.Keeper, 0);
+  }
+
   /** Counts a worker that died on a lane. */
   countRestart(lane: number): void {
     Atomics.add(this.segment.shared.words, this.#lane(lane) + Lane.Restarts, 1);

@@ -187,6 +187,33 @@ export class Listeners {
   }
 }
 
+/**
+ * A listener of which a dead master's lanes have sockets. Where a lane's own is lost, it gets
+ * another one in the same group. Throws what opening that throws.
+ */
+export function describeListener(
+  what: Pick<RosterListener, 'id' | 'key' | 'isRetired'> & { readonly listen: ListenAddress },
+  pool: PoolSettings, settings: Settings,
+  found: readonly { readonly lane: number; readonly fd: number }[], lanes: number,
+): ListenerHandover {
+  const { id, key, listen, isRetired } = what;
+  const isPerLane = listen.kind === 'tcp' && pool.reuseport;
+  const isV6only = listen.kind === 'tcp' && isPairedWithV4(listen.port, settings);
+  const inode = listen.kind === 'unix' ? inodeOf(listen.path) : 0;
+  const fresh = { id, key, pool: pool.name, listen, fds: [], isPerLane, isV6only, inode };
+  if (!isPerLane) {
+    found.slice(1).forEach(({ fd }) => native.socketClose(fd)); // of the same socket
+    return { ...fresh, fds: [found[0]!.fd] };
+  }
+  const fds = Array.from({ length: lanes }, (_, lane) => {
+    const own = found.find((each) => each.lane === lane);
+    if (own !== undefined) return own.fd;
+    if (isRetired) return native.socketDuplicate(found[0]!.fd); // nobody will accept on it
+    return open(fresh, pool, Math.min(pool.backlog, somaxconn()), 1, []).fds[0]!;
+  });
+  return { ...fresh, fds };
+}
+
 /** Lanes that have been added get sockets of their own. */
 function widen(known: Listener, pool: PoolSettings, lanes: number, added: number[]): Listener {
   if (!known.isPerLane) return known;

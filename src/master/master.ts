@@ -18,8 +18,9 @@ import { VERSION } from '../base/version.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { Crew } from './crew.js';
-import { unpack, type Handover } from './handover.js';
+import { unpack } from './handover.js';
 import { House } from './house.js';
+import { dieOfOwnFaults } from './own-faults.js';
 import { Office } from './office.js';
 import { ParentLine } from './parent-line.js';
 import { Patience } from './patience.js';
@@ -35,7 +36,7 @@ export interface MasterOptions {
   readonly load: () => Loaded; // reads the configuration; throws ConfigError
   readonly title: string; // what ps shows behind "baton: master process"
   readonly isBackground: boolean; // onUp() leaves the terminal, so workers must not hold it
-  readonly onUp: () => void; // called once every worker serves; not in a master that succeeds
+  readonly onUp: () => void; // called once every worker serves; not in a master of an upgrade
 }
 
 const enum Stage { Starting, Running, Quitting, Terminating, Ended }
@@ -65,25 +66,26 @@ export class Master {
   static async start(options: MasterOptions, loaded: Loaded): Promise<Master> {
     const signals = new Signals();
     const parent = ParentLine.fromEnvironment();
-    const handover = unpack();
+    const given = unpack();
     native.processTitle(`baton: master process ${options.title}`);
-    const house = handover === null ? await House.open(loaded.settings)
-      : await House.inherit(loaded.settings, handover);
+    const house = given === null ? await House.open(loaded.settings)
+      : await House.inherit(loaded.settings, given);
     for (const line of loaded.warnings) house.log.to.warn({ event: 'conf_warning' }, line);
-    return new Master(options, house, signals, parent, loaded.settings, handover);
+    return new Master(options, house, signals, parent, loaded.settings);
   }
 
   private constructor(
     private readonly options: MasterOptions, private readonly house: House, signals: Signals,
-    parent: ParentLine | null, settings: Settings, handover: Handover | null,
+    parent: ParentLine | null, settings: Settings,
   ) {
+    const { handover } = house;
     this.#log = house.log.to;
     this.ended = new Promise((resolve) => { this.#onEnded = resolve; });
     this.#signals = new Pending(signals.flags, this.#log);
-    const isBackground = handover?.isBackground ?? options.isBackground;
+    const isBackground = handover?.isBackground || options.isBackground;
     const priority = new Priority(handover?.niceness);
     this.#office = new Office(house, parent, priority, isBackground, () => this.#wake());
-    this.#dieCleanly();
+    dieOfOwnFaults(this.#log);
     this.#log.info({ event: 'starting', version: VERSION, conf: settings.file },
       `Baton ${VERSION} starts with ${settings.file}`);
     if (handover === null) this.#crew = this.#startFirst(settings);
@@ -211,6 +213,7 @@ export class Master {
   // --- upgrade, as the old master ---
 
   #startUpgrade(): void {
+    if (this.#succession?.isAdoption === true) return; // soon
     if (this.#upgrade !== null || this.#succession !== null) {
       this.#signals.take('upgrade');
       const pid = this.#upgrade?.pid ?? process.pid;
@@ -285,14 +288,18 @@ export class Master {
     if (succession.mustEnd) return this.#standDown(succession);
     if (!succession.isOver) return;
     this.#succession = null;
+    if (succession.isAdoption) this.options.onUp();
+    if (succession.isBehind) this.#signals.raise('reload');
     this.#wake();
   }
 
-  /** The old master serves (again). */
+  /** The old master serves (again), or orphans do. */
   #standDown(succession: Succession): void {
     if (this.#isLeaving) return;
     this.#exitCode = succession.hasFailed ? ExitCode.Failed : ExitCode.Ok;
-    this.#log.info({ event: 'standing_down' }, 'the old version goes on, this master ends');
+    this.#log.info({ event: 'standing_down' }, succession.isAdoption
+      ? 'the workers of the dead master serve on, this master ends'
+      : 'the old version goes on, this master ends');
     this.#standAside('SIGTERM');
   }
 
@@ -335,11 +342,12 @@ export class Master {
   #continueTermination(): void {
     if (!this.#patience.takeOver()) return;
     for (const crew of this.#crews()) crew.end('SIGKILL');
+    this.#succession?.clearAway('SIGKILL');
     this.#upgrade?.stop('SIGKILL');
   }
 
   #beginStop(signal: 'SIGQUIT' | 'SIGTERM'): void {
-    this.#succession?.clearAway();
+    this.#succession?.clearAway(signal);
     this.#office.close();
     this.#reloading?.stop();
     this.#upgrade?.stop(signal);
@@ -367,7 +375,9 @@ export class Master {
 
   #hasAllEnded(): boolean {
     const isUpgradeOver = this.#upgrade === null || this.#upgrade.hasSuccessorEnded;
-    return this.#crews().every((crew) => crew.hasEnded) && (isUpgradeOver || this.#upgrade!.isDone);
+    const isAnyLeft = !this.#isLeaving && this.#succession?.hasBuried === false;
+    return this.#crews().every((crew) => crew.hasEnded) && !isAnyLeft
+      && (isUpgradeOver || this.#upgrade!.isDone);
   }
 
   #end(): void {
@@ -383,17 +393,6 @@ export class Master {
         isHeld ? 'Baton has stopped' : 'this master has ended, another goes on');
       this.#office.parent?.ended(this.#exitCode);
       this.#onEnded(this.#exitCode);
-    });
-  }
-
-  /** An error of ours that nobody caught is told in the log; the workers end with their master. */
-  #dieCleanly(): void {
-    process.on('uncaughtException', (error) => {
-      this.#log.fatal({ event: 'master_failed', err: error }, `internal error: ${error.stack}`);
-      // During an upgrade the other master goes on with everything.
-      if (this.#upgrade === null && this.#succession === null) this.house.abandon();
-      this.#office.parent?.ended(ExitCode.Failed);
-      process.exit(ExitCode.Failed);
     });
   }
 }

@@ -28,6 +28,11 @@ export function objectName(pidFile: string | null): string {
   return `/baton-${createHash('sha256').update(pidFile).digest('hex').slice(0, 16)}`;
 }
 
+/** Of a lane's dock; `startedAt` tells instances apart whose pid files have one path. */
+export function dockName(object: string, startedAt: number, lane: number): string {
+  return `${object.slice(1)}.${Math.floor(startedAt).toString(36)}.${lane}`;
+}
+
 /**
  * Throws OperatorError when shared memory is too small. The pid file's lock is ours, so an object
  * of that name can only be a dead master's.

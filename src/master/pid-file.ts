@@ -57,6 +57,11 @@ export class PidFile {
     this.removeOld(process.pid);
   }
 
+  /** There is no other master: removes `.oldbin`, whatever it says. */
+  dropOld(): void {
+    rmSync(oldPath(this.path), { force: true });
+  }
+
   /** Removes `.oldbin` if it says `pid`. */
   removeOld(pid: number): void {
     const path = oldPath(this.path);
@@ -68,6 +73,14 @@ export class PidFile {
     if (readPid(this.path) === process.pid) rmSync(this.path, { force: true });
     this.removeOld(process.pid);
     rmSync(`${this.path}.lock`, { force: true });
+    native.socketClose(this.lockFd);
+  }
+
+  /** Of an instance whose masters are all dead, and which has been ended: removes all files. */
+  clear(): void {
+    for (const path of [this.path, oldPath(this.path), `${this.path}.lock`]) {
+      rmSync(path, { force: true });
+    }
     native.socketClose(this.lockFd);
   }
 

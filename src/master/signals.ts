@@ -28,6 +28,11 @@ export class Pending {
     return this.flags[flag];
   }
 
+  /** As if it had come. */
+  raise(flag: keyof SignalFlags): void {
+    this.flags[flag] = true;
+  }
+
   /** Whether it has come; it is not there any more. */
   take(flag: keyof SignalFlags): boolean {
     const isSet = this.flags[flag];

@@ -93,6 +93,7 @@ function gearOf(gear: LaneGear, global: Settings['global'], fds: FdList): Ordere
     bellFd: fds.add(gear.bellFd),
     keeperFd: fds.add(gear.keeperFd),
     claimFd: fds.add(gear.claimFd),
+    ...(gear.dockFd === undefined ? {} : { dockFd: fds.add(gear.dockFd) }),
     ...(affinity === null ? {} : { affinity }),
   };
 }

@@ -1,5 +1,6 @@
 /**
- * USR2, as the new master sees it: it is told when to take what, until it is in charge.
+ * How a master takes another one's place. USR2, as the new master sees it: it is told when to take
+ * what, until it is in charge.
  *
  *         workers warm, a rest  take canary        did well       take all         all lanes
  *   Warming ─────────────► Ready ──────────► Canary ────────► Ready ───────► Taking ─────────► Serving
@@ -10,7 +11,9 @@
  *   Failed            Yielded ── end, QUIT: the master ends                                      ▼
  *                                                                                              Over
  *
- * When the old master dies, this one goes on alone from wherever it is: what he had is taken.
+ * When the old master dies, this one goes on alone from wherever it is: what he had is taken. One
+ * that adopts what a dead master has left (adoption.ts) is alone from the beginning; when its
+ * workers do not start it ends, and the orphans serve on.
  */
 import { VERSION } from '../base/version.js';
 import { CanaryWatch } from './canary-watch.js';
@@ -21,6 +24,7 @@ import type { Handover } from './handover.js';
 import type { ListenerChange } from './listeners.js';
 import type { Office } from './office.js';
 import { Patience } from './patience.js';
+import { pokeKeepers } from './poke.js';
 import { REST_MS } from './takeover.js';
 import { Undertaker } from './undertaker.js';
 import { CANARY_LANE } from './upgrade.js';
@@ -38,7 +42,7 @@ const ANSWER_PATIENCE_MS = 10_000; // he may be busy, and a roll back may be on 
 const RETURN_PATIENCE_MS = 20_000;
 
 export class Succession {
-  readonly #channel: Channel<ToPredecessor, ToSuccessor>;
+  readonly #channel: Channel<ToPredecessor, ToSuccessor> | null; // null: there was nobody to talk to
   readonly #undertaker: Undertaker;
   readonly #patience: Patience;
   #stage = SuccessionStage.Warming;
@@ -49,6 +53,8 @@ export class Succession {
   #isStopping = false;
   #mayStop = false;
   #hasFailed = false;
+  readonly #inheritedGeneration: number;
+  readonly #dead = new Set<number>(); // masters that are, and whose workers are not this one's
 
   constructor(
     private readonly office: Office,
@@ -56,21 +62,37 @@ export class Succession {
     private readonly generation: Generation,
     private readonly change: ListenerChange,
   ) {
-    this.#undertaker = new Undertaker(office.house.instance);
+    const { instance, pidFile } = office.house;
+    this.#inheritedGeneration = instance.roster.generation;
+    this.#undertaker = new Undertaker(instance, office.log, office.changed);
     this.#patience = new Patience(office.changed);
-    this.#channel = Channel.over(handover.channelFd,
+    this.#channel = handover.channelFd === null ? null : Channel.over(handover.channelFd,
       (message) => this.#hear(message), () => this.#goOnAlone());
-    const theirs = office.house.instance.current;
-    office.ejection.watch([theirs, generation]);
+    office.ejection.watch([...new Set([instance.current, generation])]);
     this.#crew = office.crewOf(generation);
-    office.house.pidFile?.write(process.pid);
-    this.#channel.say({
+    pidFile?.write(process.pid);
+    this.#channel?.say({
       is: 'checked', version: VERSION, generation: generation.roster.generation,
       canaryMs: generation.roster.settings.global.upgradeCanaryMs,
       noWayBack: this.#noWayBack,
     });
+    if (this.isAdoption) {
+      this.#beAlone();
+      pokeKeepers(instance, office.house.gears, () =>
+        this.#mustEnd || this.#stage >= SuccessionStage.Window);
+    }
     this.#enter(SuccessionStage.Warming, START_PATIENCE_MS);
     this.#crew.start();
+  }
+
+  /** It has taken the lanes with the configuration that they had, not with the one of the file. */
+  get isBehind(): boolean {
+    return this.generation.roster.generation === this.#inheritedGeneration;
+  }
+
+  /** The master before was dead when this one started. */
+  get isAdoption(): boolean {
+    return this.#channel === null;
   }
 
   get stage(): SuccessionStage {
@@ -81,9 +103,9 @@ export class Succession {
     return this.#crew;
   }
 
-  /** Its workers are all that this master needs: nobody will take the lanes back. */
+  /** Its workers are all that there are: nobody will take the lanes back. */
   get isOver(): boolean {
-    return this.#stage === SuccessionStage.Over;
+    return this.#stage === SuccessionStage.Over && this.hasBuried;
   }
 
   /** Why the old version could not go on with a lane that this one has had; '' when it could. */
@@ -108,7 +130,7 @@ export class Succession {
     if (this.#mayStop || this.#isAlone) return true;
     if (this.#isStopping) return false;
     this.#isStopping = true;
-    this.#channel.say({ is: 'stopping' });
+    this.#channel?.say({ is: 'stopping' });
     const stop = (): void => {
       this.#mayStop = true;
       this.office.changed();
@@ -122,10 +144,17 @@ export class Succession {
   }
 
   /** It stops, alone: what the dead master had in charge is this one's to clear away. */
-  clearAway(): void {
-    if (!this.#isAlone || this.office.isHeld) return;
+  clearAway(signal: NodeJS.Signals): void {
+    if (!this.#isAlone) return;
+    this.#undertaker.end(this.#dead, signal);
+    if (this.office.isHeld) return;
     this.office.hold(this.generation);
-    this.office.house.pidFile?.removeOld(this.handover.masterPid);
+    this.office.house.pidFile?.dropOld();
+  }
+
+  /** No worker is left that a dead master has started. */
+  get hasBuried(): boolean {
+    return this.#undertaker.bury(this.#dead);
   }
 
   /** Goes as far as it can now. Called in each cycle of the master's loop. */
@@ -146,7 +175,7 @@ export class Succession {
     this.#patience.begin(null);
     this.#watch?.stop();
     if (!this.office.isHeld) this.change.undo();
-    this.#channel.close();
+    this.#channel?.close();
   }
 
   // --- forwards ---
@@ -162,7 +191,7 @@ export class Succession {
   #rest(): void {
     if (!this.#patience.isOver) return;
     this.#enter(SuccessionStage.Ready, null);
-    this.#channel.say({ is: 'ready' });
+    this.#channel?.say({ is: 'ready' });
   }
 
   #watchCanary(): void {
@@ -181,20 +210,20 @@ export class Succession {
     this.#watch = null;
     if (!verdict.isWell && this.#noWayBack === '') return this.#fail(verdict.why);
     this.#enter(SuccessionStage.Ready, null);
-    this.#channel.say({ is: 'canary', summary: verdict.why });
+    this.#channel?.say({ is: 'canary', summary: verdict.why, isWell: verdict.isWell });
   }
 
   #takeAll(): void {
     this.office.priority.restore(process.pid);
     this.#enter(SuccessionStage.Taking, null);
-    this.#crew.serve(this.#crew.lanes, !this.#isAlone);
+    // Orphans that live serve meanwhile; of a master that has just died, all may be dead.
+    this.#crew.serve(this.#crew.lanes, !this.#isAlone || this.isAdoption);
   }
 
   #take(): void {
-    if (this.#isAlone) this.#undertaker.bury(this.handover.masterPid);
     if (this.#crew.isServing) {
       this.#enter(SuccessionStage.Serving, null);
-      this.#channel.say({ is: 'serving' });
+      this.#channel?.say({ is: 'serving' });
       if (this.#isAlone) this.#lead();
     } else if (!this.#isAlone && this.#crew.failedTakes >= FAILED_TAKES_MAX) {
       this.#fail('its workers cannot take the lanes over');
@@ -214,19 +243,28 @@ export class Succession {
     else if (house.pidFile !== null) house.pidFile.write(process.pid);
   }
 
+  #tellEnd(why: string): void {
+    const { log } = this.office;
+    if (!this.isAdoption) {
+      log.info({ event: 'committed', why },
+        `the upgrade to version ${VERSION} is committed: ${why}`);
+      return;
+    }
+    log.info({ event: 'adopted', masterPid: this.handover.masterPid, lanes: this.#crew.lanes },
+      `what master ${this.handover.masterPid} had left is adopted: ` +
+      `${this.#crew.lanes.length} lane(s) are served`);
+  }
+
   /** Nobody will take the lanes back. */
   #conclude(why: string): void {
     if (this.#stage !== SuccessionStage.Window) return;
-    const { house, ejection, log } = this.office;
+    const { house, ejection } = this.office;
     this.#stage = SuccessionStage.Over;
-    this.#channel.close();
+    this.#channel?.close();
     ejection.watch([this.generation]);
     house.listeners.drop((id) => house.instance.isWatched(id));
-    if (this.#isAlone) {
-      house.pidFile?.removeOld(this.handover.masterPid);
-      this.#undertaker.attend(this.handover.masterPid);
-    }
-    log.info({ event: 'committed', why }, `the upgrade to version ${VERSION} is committed: ${why}`);
+    if (this.#isAlone) house.pidFile?.dropOld();
+    this.#tellEnd(why);
     this.office.changed();
   }
 
@@ -235,14 +273,20 @@ export class Succession {
   #fail(why: string): void {
     this.#watch?.stop();
     this.#watch = null;
-    this.office.log.error({ event: 'upgrade_failed', why }, `the upgrade failed: ${why}`);
+    const [event, what] = this.isAdoption ? ['adoption_failed', 'adoption'] as const
+      : ['upgrade_failed', 'upgrade'] as const;
+    this.office.log.error({ event, why }, `the ${what} failed: ${why}`);
+    if (this.isAdoption && this.#stage < SuccessionStage.Ready) {
+      this.#hasFailed = this.#mustEnd = true;
+      return;
+    }
     // Alone there is nobody to go back to: the crew goes on trying.
     if (this.#isAlone) return;
     this.#hasFailed = true;
     const hasTaken = this.#stage > SuccessionStage.Resting;
     this.#enter(SuccessionStage.Failed, null);
     this.#crew.standBy();
-    this.#channel.say({ is: 'failed', why });
+    this.#channel?.say({ is: 'failed', why });
     if (!hasTaken) this.#mustEnd = true;
   }
 
@@ -259,19 +303,27 @@ export class Succession {
   #finishYield(): void {
     if (this.#crew.isTaking) return;
     this.#enter(SuccessionStage.Yielded, null);
-    this.#channel.say({ is: 'yielded' });
+    this.#channel?.say({ is: 'yielded' });
     this.office.log.info({ event: 'yielded' }, 'the old version takes the lanes back');
   }
 
   /** He is dead: everything is this master's from now on. */
   #goOnAlone(): void {
-    if (this.#isAlone || this.#mustEnd || this.isOver) return;
-    this.#isAlone = true;
+    if (this.#isAlone || this.#mustEnd || this.#stage === SuccessionStage.Over) return;
+    this.#beAlone();
     this.office.log.warn({ event: 'old_master_gone', masterPid: this.handover.masterPid },
       'the old master is gone, this one goes on alone');
     if (this.#stage === SuccessionStage.Window) this.#conclude('the old master has ended');
     else if (this.#stage === SuccessionStage.Serving) this.#lead();
     else if (this.#stage > SuccessionStage.Resting) this.#startAgain();
+  }
+
+  #beAlone(): void {
+    this.#isAlone = true;
+    for (const { masterPid } of this.office.house.instance.workers()) {
+      if (masterPid !== process.pid) this.#dead.add(masterPid);
+    }
+    this.#undertaker.attend(this.#dead);
   }
 
   /** From wherever it stopped: with the workers that are there, or with new ones. */

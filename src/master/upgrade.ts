@@ -61,7 +61,7 @@ export class Upgrade {
   constructor(private readonly office: Office, private readonly crew: Crew) {
     const { house, log } = office;
     const windowMs = crew.generation.roster.settings.global.upgradeWindowMs;
-    this.#undertaker = new Undertaker(house.instance);
+    this.#undertaker = new Undertaker(house.instance, log, office.changed);
     this.#patience = new Patience(office.changed);
     house.pidFile?.setAside();
     log.info({ event: 'upgrading', version: VERSION, windowMs },
@@ -295,10 +295,21 @@ export class Upgrade {
       this.#why ??= message.why.join('; ');
     }
     if (message.is === 'canary') {
-      log.info({ event: 'upgrade_canary_well', masterPid: this.pid, lane: CANARY_LANE },
-        `version ${this.#version} does well: ${message.summary}`);
+      this.#tellCanary(message);
     }
     this.office.changed();
+  }
+
+  #tellCanary({ summary, isWell = true }: ToPredecessor & { is: 'canary' }): void {
+    const { log } = this.office;
+    const facts = { masterPid: this.pid, lane: CANARY_LANE, summary };
+    if (isWell) {
+      log.info({ event: 'upgrade_canary_well', ...facts },
+        `version ${this.#version} does well: ${summary}`);
+    } else {
+      log.error({ event: 'upgrade_canary_bad', ...facts }, `version ${this.#version} does badly, ` +
+        `but there is no way back (${this.#noWayBack}), so it goes on: ${summary}`);
+    }
   }
 
   /** The new master asks before it stops: Baton as a whole, or itself, after a roll back? */
@@ -333,7 +344,7 @@ export class Upgrade {
 
   /** False while processes of a dead master's are still there. */
   #buryDead(): boolean {
-    if (this.#ended === null || this.#undertaker.bury(this.pid)) return true;
+    if (this.#ended === null || this.#undertaker.bury(new Set([this.pid]))) return true;
     this.#burial ??= setTimeout(() => {
       this.#burial = null;
       this.office.changed();

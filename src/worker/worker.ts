@@ -34,10 +34,10 @@ import { warmUp } from './warm-up.js';
 /** Descriptors that may be fetched while the lane is frozen: about a tenth of a millisecond. */
 const FEW_MISSING = 32;
 const FETCH_ROUNDS = 8;
+/** As orphan_timeout, in a roster that an older version has written. */
+const ORPHAN_MS = 60_000;
 /** How long an owner may take to end its turn; a loaded machine is slow, a hung worker is slower. */
 const FREEZE_PATIENCE_MS = 5000;
-/** How long a keeper without a worker waits for somebody to claim. */
-const ORPHAN_MS = 60_000;
 
 export class Worker {
   readonly #log: Log;
@@ -46,7 +46,9 @@ export class Worker {
   readonly #workerRow: number; // word position in the instance tables
   readonly #services: ReadonlyMap<number, LaneService>; // by lane
   #service: LaneService | null; // of the lane that this worker is for; null: it stands by for any
+  readonly #orphanMs: number; // what its keeper gets
   #isOwner = false;
+  #hasKeeper = false;
 
   constructor(private readonly order: WorkerOrder) {
     this.#log = new Log({
@@ -66,6 +68,7 @@ export class Worker {
     }
     for (const { id, fd } of order.listeners) native.lanePlace(id, fd);
     native.laneCommands(commandNames(), commandShapes());
+    this.#orphanMs = roster.settings.global.orphanTimeoutMs ?? ORPHAN_MS;
     const facts = new WorkerFacts(this.#segment, roster);
     this.#services = new Map(order.gears.map(({ lane }) => [lane, new LaneService(
       lane, order, this.#segment, roster, this.#log, facts, () => this.#given())]));
@@ -79,7 +82,12 @@ export class Worker {
   /** Everything that can be done before the lane is ours: then a take is short. */
   getReady(): void {
     // Before anything of ours can be seen: if the master is gone, our row may be another's by now.
-    new Orphan(this.order, this.#segment).watch(() => this.stopFast());
+    new Orphan(this.order, this.#segment, {
+      isOwner: () => this.#isOwner,
+      lane: () => this.#service?.lane ?? null,
+      mayBeAdopted: () => this.#hasKeeper && this.order.gears.every(({ dockFd }) => dockFd !== undefined),
+      end: () => this.stopFast(),
+    }).watch();
     native.laneLife(this.order.worker);
     this.#introduce();
     this.#lastWords.listen();
@@ -92,7 +100,8 @@ export class Worker {
   }
 
   #startKeeper(): void {
-    const keeper = native.laneKeeper(this.#service?.lane ?? -1, ORPHAN_MS);
+    const keeper = native.laneKeeper(this.#service?.lane ?? -1, this.#orphanMs);
+    this.#hasKeeper = keeper > 0;
     this.#column(WorkerRow.KeeperPid, Math.max(0, keeper));
     if (keeper < 0) {
       this.#log.to.warn({ event: 'no_keeper', errno: -keeper },

@@ -30,6 +30,7 @@ t.test('defaults', (t) => {
       workerHangTimeoutMs: 10_000,
       upgradeCanaryMs: 10_000,
       upgradeWindowMs: 300_000,
+      orphanTimeoutMs: 60_000,
       user: null,
       group: null,
       maxOpenfiles: 0,
@@ -134,6 +135,7 @@ t.test('the full dialect means what the flat one means', (t) => {
     '  worker_hang_timeout: 0',
     '  upgrade_canary: 1500ms',
     '  upgrade_window: 10m',
+    '  orphan_timeout: 90',
     '  user: nobody',
     '  group: nogroup',
     '  max_openfiles: 1000',
@@ -150,12 +152,13 @@ t.test('the full dialect means what the flat one means', (t) => {
   t.match(global, {
     workerProcesses: 4, workerCpuAffinity: [[0], [1, 2, 3], [5]], workerShutdownTimeoutMs: 10_000,
     workerHangTimeoutMs: 0, upgradeCanaryMs: 1500, upgradeWindowMs: 600_000,
+    orphanTimeoutMs: 90_000,
     user: 'nobody', group: 'nogroup', maxOpenfiles: 1000, log: '/var/log/baton.log',
     logLevel: 'warn', pid: '/run/baton.pid', statsIntervalMs: 1000, shmMaxBytes: 1024 ** 3,
     stats: { kind: 'tcp', host: '0.0.0.0', port: 22222 },
     metrics: { kind: 'tcp', host: '::1', port: 9100 },
   });
-  t.equal(global.lines.shm_max, 17);
+  t.equal(global.lines.shm_max, 18);
   t.end();
 });
 
