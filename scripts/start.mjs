@@ -25,7 +25,7 @@ const ORPHAN_CHECK_MS = 500;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 /** What is shown of the log: what went wrong, and what the person at the keyboard has asked for. */
 const SHOWN_LEVELS = new Set(['warn', 'error', 'fatal']);
-const SHOWN_EVENTS = /^(upgrad|roll|reload|commit)/;
+const SHOWN_EVENTS = /^(upgrad|roll|reload|commit|adopt)/;
 
 /** Raised inside the start-up when a signal came meanwhile: unwinds without a word. */
 class Stopped extends Error {}

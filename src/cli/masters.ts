@@ -13,12 +13,18 @@ export class Masters {
   readonly #known: number[] = []; // in the order in which they came
   #inCharge: number | null = null;
   #hasSpoken = false;
+  #hasServed = false;
   #rest = '';
   #last: { readonly pid: number; readonly code: number } | null = null;
 
   /** Whether signals may be forwarded: a master that still loads would die of them. */
   get isReady(): boolean {
     return this.#hasSpoken;
+  }
+
+  /** Whether any of them has come to serve. */
+  get hasServed(): boolean {
+    return this.#hasServed;
   }
 
   /** The pids that are not known to have ended. */
@@ -29,6 +35,14 @@ export class Masters {
   /** Of the master that ended last, as a shell says it; null: none has. */
   get lastCode(): number | null {
     return this.#last?.code ?? null;
+  }
+
+  /** The last one has died; another one is to be started, and speaks soon. */
+  restart(): void {
+    this.#known.length = 0;
+    this.#inCharge = null;
+    this.#hasSpoken = this.#hasServed = false;
+    this.#rest = '';
   }
 
   /** Takes what has come from the masters, in pieces as they come. Unknown words are for others. */
@@ -66,6 +80,7 @@ export class Masters {
 
   #putInCharge(pid: number): void {
     this.#add(pid);
+    this.#hasServed = true;
     this.#inCharge = pid;
   }
 }

@@ -6,19 +6,29 @@
  *                                          │  ◄── lines ── one socket pair, one end for all masters
  *   exit code of the last master ◄─────────┘  ── its end: they stop, nobody could stop them
  *
+ * When the last master dies by a signal, its workers serve on, and another one is started, which
+ * adopts them: at once, then ever more slowly, until it has died too often. One that ends by itself
+ * ends the parent.
+ *
  * Masters have a session of their own, so that what a terminal sends comes only through here.
  * Orphans become the parent's children (as PID 1 of a container they do anyway) and are collected.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { ExitCode, OperatorError, systemReason } from '../base/errors.js';
+import { birthOf, shellCode } from '../base/process-state.js';
+import { BackOff } from '../master/back-off.js';
 import { PARENT_LINE_VARIABLE } from '../master/parent-line.js';
 import { howToExec } from '../master/typed-command.js';
 import { native } from '../native/binding.js';
 import { Masters } from './masters.js';
-import { birthOf, shellCode } from './process-state.js';
 
 const LINE = 3;
 const COLLECT_EVERY_MS = 10; // only while the last master is on its way out
+const SIGNALLED = 128; // in an exit code as a shell has it
+/** Masters in a row that die right after their start: another one would, too. */
+const QUICK_DEATHS_MAX = 5;
+/** An end that was asked for does not wait: what a dead master has left is to be ended, too. */
+const ENDS: ReadonlySet<NodeJS.Signals> = new Set<NodeJS.Signals>(['SIGTERM', 'SIGINT', 'SIGQUIT']);
 
 /** A terminal sends WINCH with each change of its window, which means nothing to a proxy. */
 const SIGNALS: readonly NodeJS.Signals[] =
@@ -38,31 +48,45 @@ export function runParent(): Promise<number> {
 class Parent {
   readonly ended: Promise<number>;
   readonly #masters = new Masters();
-  readonly #first: ChildProcess;
+  #child: ChildProcess; // the first master, or the last one that was started here
   readonly #births = new Map<number, string | null>(); // of masters, by pid
   readonly #kept: NodeJS.Signals[] = []; // until a master can take them
-  #isFirstGone = false;
+  readonly #backOff = new BackOff();
+  #startedAt = 0; // monotonic ms
+  #pause: NodeJS.Timeout | null = null; // before another master is started
+  #isChildGone = false;
+  #end: NodeJS.Signals | null = null; // that was asked for
   #resolve: (code: number) => void = () => {};
+  #reject: (error: Error) => void = () => {};
 
   constructor() {
     for (const signal of SIGNALS) process.on(signal, () => this.#forward(signal));
     if (!native.processHasTerminal()) process.on('SIGWINCH', () => this.#forward('SIGWINCH'));
     native.processSubreaper();
-    this.#first = startMaster();
-    native.processTitle(`baton: parent process ${process.argv.slice(1).join(' ')}`);
     this.ended = new Promise((resolve, reject) => {
       this.#resolve = resolve;
-      this.#first.once('error', (error) => reject(new OperatorError('no-master',
-        [`the master cannot be started: ${systemReason(error)}`], ExitCode.Failed)));
+      this.#reject = reject;
     });
-    this.#first.once('exit', (code, signal) => this.#firstEnded(code, signal));
+    this.#child = this.#start();
+    native.processTitle(`baton: parent process ${process.argv.slice(1).join(' ')}`);
     process.on('SIGCHLD', () => this.#collect());
-    this.#listen();
+  }
+
+  #start(): ChildProcess {
+    this.#pause = null;
+    this.#isChildGone = false;
+    this.#startedAt = performance.now();
+    const child = this.#child = startMaster();
+    child.once('error', (error) => this.#reject(new OperatorError('no-master',
+      [`the master cannot be started: ${systemReason(error)}`], ExitCode.Failed)));
+    child.once('exit', (code, signal) => this.#childEnded(child, code, signal));
+    this.#listen(child);
+    return child;
   }
 
   /** Every master holds the other end, so the end of the stream is the end of the last one. */
-  #listen(): void {
-    const line = this.#first.stdio[LINE] as NodeJS.ReadableStream | undefined;
+  #listen(child: ChildProcess): void {
+    const line = child.stdio[LINE] as NodeJS.ReadableStream | undefined;
     line?.on('data', (bytes: Buffer) => {
       this.#masters.hear(bytes.toString('latin1'));
       for (const pid of this.#masters.pids) {
@@ -76,8 +100,10 @@ class Parent {
   }
 
   #forward(signal: NodeJS.Signals): void {
+    if (ENDS.has(signal)) this.#end = signal;
     if (!this.#masters.isReady) {
       this.#kept.push(signal);
+      if (this.#pause !== null && this.#end !== null) this.#startNow();
       return;
     }
     for (const pid of this.#masters.receivers(signal)) {
@@ -91,24 +117,44 @@ class Parent {
     return birth !== null && birth === this.#births.get(pid);
   }
 
-  #firstEnded(code: number | null, signal: NodeJS.Signals | null): void {
-    this.#isFirstGone = true;
-    this.#masters.hear(`here ${this.#first.pid!}\n`); // one that died before it could say so
-    this.#masters.end(this.#first.pid!, shellCode(code, signal));
+  #childEnded(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    this.#isChildGone = true;
+    this.#masters.hear(`here ${child.pid!}\n`); // one that died before it could say so
+    this.#masters.end(child.pid!, shellCode(code, signal));
     this.#collect();
   }
 
   #collect(): void {
-    const own = this.#isFirstGone ? 0 : this.#first.pid!;
+    const own = this.#isChildGone ? 0 : this.#child.pid!;
     for (const { pid, status } of native.processReapOrphans(own)) this.#masters.end(pid, status);
   }
 
   /** They have let go of the line; what is left of them takes a moment to be gone. */
   #finish(): void {
-    const isOver = this.#isFirstGone && !this.#masters.pids.some((pid) => this.#isThere(pid));
+    const isOver = this.#isChildGone && !this.#masters.pids.some((pid) => this.#isThere(pid));
     this.#collect(); // afterwards: one that has just died is to be asked how
-    if (isOver) this.#resolve(this.#masters.lastCode ?? ExitCode.Failed);
-    else setTimeout(() => this.#finish(), COLLECT_EVERY_MS);
+    if (!isOver) setTimeout(() => this.#finish(), COLLECT_EVERY_MS);
+    else if (!this.#replace()) this.#resolve(this.#masters.lastCode ?? ExitCode.Failed);
+  }
+
+  /** Starts another master if the last one has died and not ended. False: this is the end. */
+  #replace(): boolean {
+    const code = this.#masters.lastCode ?? ExitCode.Failed;
+    if (code <= SIGNALLED) return false;
+    const livedMs = this.#masters.hasServed ? performance.now() - this.#startedAt : 0;
+    const pauseMs = this.#backOff.next(livedMs);
+    if (this.#backOff.quickDeaths > QUICK_DEATHS_MAX) return false;
+    this.#masters.restart();
+    process.stderr.write(`baton: the master died (signal ${code - SIGNALLED}): another one starts ` +
+      `${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`} and adopts what it has left\n`);
+    this.#pause = setTimeout(() => this.#start(), pauseMs);
+    if (this.#end !== null) this.#forward(this.#end);
+    return true;
+  }
+
+  #startNow(): void {
+    clearTimeout(this.#pause!);
+    this.#start();
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * A program with a mute parent and masters that do nothing: each signal is a line of output, USR2
  * starts the next master, HUP puts the receiver in charge, TERM ends with the code of its turn.
+ * With MUTE_DIES=1 masters die as soon as they have said that they begin.
  */
 import { spawn } from 'node:child_process';
 import { hasParent, runParent } from '../../../src/cli/parent.js';
@@ -42,6 +43,10 @@ function beMaster(): void {
     say('HUP');
     line.serving();
   });
+  if (process.env['MUTE_DIES'] === '1') {
+    say('begins');
+    process.kill(process.pid, 'SIGKILL');
+  }
   const line = ParentLine.fromEnvironment()!;
   line.onGone(() => end('GONE'));
   line.serving();

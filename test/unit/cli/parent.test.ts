@@ -1,6 +1,6 @@
 /**
- * Goal: the mute parent forwards, outlives its masters' changes, collects orphans, ends with the
- *   last master's code, and takes nobody along into nothing when it is killed.
+ * Goal: the mute parent forwards, outlives its masters' changes and their deaths, collects orphans,
+ *   ends with the last master's code, and takes nobody along into nothing when it is killed.
  * Method: real processes, whose masters (mute.ts) only say which signal reached them.
  */
 import t, { type Test } from 'tap';
@@ -20,8 +20,10 @@ interface Mute {
   heard(turn: number, words: string): Promise<number>;
 }
 
-function start(t: Test): Mute {
-  const child = spawn(process.execPath, [PROGRAM], { stdio: ['ignore', 'pipe', 'inherit'] });
+function start(t: Test, environment: NodeJS.ProcessEnv = {}): Mute {
+  const child = spawn(process.execPath, [PROGRAM], {
+    stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, ...environment },
+  });
   t.teardown(() => child.kill('SIGKILL'));
   let text = '';
   child.stdout.on('data', (bytes: Buffer) => { text += bytes.toString(); });
@@ -85,10 +87,41 @@ t.test('what stops is for all masters', async (t) => {
   t.same([first, second].filter(isAlive), []);
 });
 
-t.test('a master that is killed: as a shell says it', async (t) => {
+/** The pids of masters that have said this, oldest first. */
+function pids(mute: Mute, words: string): number[] {
+  return [...mute.said().matchAll(new RegExp(`^\\d+ (\\d+) ${words}$`, 'gm'))].map(([, pid]) =>
+    Number(pid));
+}
+
+t.test('a master that is killed is replaced, and the next one, too', async (t) => {
   const mute = start(t);
-  process.kill(await mute.heard(0, 'serves'), 'SIGKILL');
-  t.equal(await mute.ended, 137);
+  for (let master = 0; master < 3; master += 1) {
+    await waitFor('another master', () => pids(mute, 'serves').length > master);
+    if (master < 2) process.kill(pids(mute, 'serves')[master]!, 'SIGKILL');
+  }
+  mute.child.kill('SIGHUP');
+  await mute.heard(0, 'HUP');
+  t.same(pids(mute, 'HUP'), pids(mute, 'serves').slice(-1), 'it is the one in charge');
+  mute.child.kill('SIGTERM');
+  t.equal(await mute.ended, 0);
+});
+
+t.test('one that is killed as it stops: the next one is told to stop', async (t) => {
+  const mute = start(t);
+  const first = await mute.heard(0, 'serves');
+  process.kill(first, 'SIGSTOP');
+  mute.child.kill('SIGTERM');
+  process.kill(first, 'SIGKILL');
+  t.equal(await mute.ended, 0);
+  t.same(pids(mute, 'TERM'), pids(mute, 'serves').slice(-1));
+});
+
+t.test('masters that die before they serve: ever more slowly, then no more', async (t) => {
+  const mute = start(t, { MUTE_DIES: '1' });
+  const began = performance.now();
+  t.equal(await mute.ended, 137, 'as a shell says it');
+  t.equal(pids(mute, 'begins').length, 6);
+  t.ok(performance.now() - began > 100 + 200 + 400 + 800);
 });
 
 t.test('one that took over and is killed as well', async (t) => {
@@ -99,7 +132,10 @@ t.test('one that took over and is killed as well', async (t) => {
   process.kill(first, 'SIGTERM');
   await waitFor('the first to be gone', () => !isAlive(first));
   process.kill(second, 'SIGKILL');
-  t.equal(await mute.ended, 137, 'Node did not start it, and it is collected none the less');
+  const third = await waitFor('another one', () => pids(mute, 'serves')[2]);
+  t.notOk(isAlive(second), 'Node did not start it, and it is collected none the less');
+  process.kill(third, 'SIGTERM');
+  t.equal(await mute.ended, 0);
 });
 
 t.test('orphans are collected', async (t) => {
