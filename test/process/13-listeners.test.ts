@@ -143,7 +143,7 @@ t.test('a unix socket that somebody serves is his; one that is dead is replaced'
   const dead = join(scratch(t), 'dead.sock');
   const killed = await Baton.start(t, { servers: [redis], pools: { local: pool(dead) } });
   removeMemory(t, killed.pid);
-  process.kill(killed.pid, 'SIGKILL');
+  for (const pid of killed.family()) process.kill(pid, 'SIGKILL');
   await killed.stop().catch(() => {}); // it cannot have cleaned up
   t.ok(existsSync(dead), 'the file of a killed master stays behind');
   await Baton.start(t, { servers: [redis], pools: { local: pool(dead) } });

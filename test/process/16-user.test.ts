@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { Baton } from '../support/baton.js';
 import { runBaton } from '../support/command.js';
 import { fullConf } from '../support/conf.js';
-import { isAlive, removeMemory, sharedMemoryOf } from '../support/processes.js';
+import { adopted } from '../support/hot-restart.js';
+import { sharedMemoryOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
@@ -70,15 +71,21 @@ if (isRoot) {
     t.equal(statSync(path).uid, nobody);
   });
 
-  t.test('a reload and the death of the master', async (t) => {
+  t.test('a reload, and deaths of the master, alone and with its worker', async (t) => {
     const baton = await Baton.start(t, { servers: [redis], global: { user: 'nobody' } });
     process.kill(baton.pid, 'SIGHUP');
     await baton.logged(/"event":"drained"/);
-    const workers = baton.workers();
-    removeMemory(t, baton.pid);
-    baton.killMaster(baton.pid);
-    await waitFor('its workers to end', () => !workers.some(isAlive));
-    await baton.stop().catch(() => {}); // a killed master cannot clean up
+    const client = await baton.client();
+    t.equal(await client.call('CLIENT', 'SETNAME', 'stays'), 'OK');
+    for (const withWorker of [false, true]) {
+      const dead = baton.pid;
+      const [worker] = baton.workers();
+      baton.killMaster(dead);
+      if (withWorker) process.kill(worker!, 'SIGKILL');
+      await adopted(baton, dead);
+      t.equal(String(await client.call('CLIENT', 'GETNAME')), 'stays');
+      t.ok(baton.workers().every((pid) => ids(pid, 'Uid')[0] === nobody));
+    }
   });
 } else {
   t.test('without root', async (t) => {

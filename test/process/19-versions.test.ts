@@ -10,11 +10,12 @@ import type { Baton } from '../support/baton.js';
 import type { Client } from '../support/client.js';
 import { isFlawless, type ExactLoad } from '../support/exact-load.js';
 import {
-  commit, connectionsOf, reached, restored, rollBack, upgrade,
+  adopted, commit, connectionsOf, reached, restored, rollBack, upgrade,
 } from '../support/hot-restart.js';
 import { Installation } from '../support/installed.js';
 import { Redis } from '../support/redis.js';
 import { startUnderLoad } from '../support/under-load.js';
+import { waitFor } from '../support/wait-for.js';
 import {
   buildVariant, columns, insertAfter, migrations, replaceColumn, type Changes,
 } from '../support/variant.js';
@@ -169,5 +170,29 @@ t.test('a column of another type, and no migration: refused before anything move
   t.same(baton.workers(), workers);
   t.same(baton.lanes().map((lane) => lane.takeovers), takeovers, 'no lane has moved');
   await load.round();
+  isFlawless(t, await load.finish());
+});
+
+t.test('after the master\'s death another version adopts, or says why it cannot', async (t) => {
+  const stage = await start(t, next, '50ms');
+  const { installation, baton, load } = stage;
+  let dead = baton.pid;
+  baton.killMaster(dead);
+  await adopted(baton, dead);
+  t.equal(versions(baton), '2.0.0,2.0.0');
+  await isWell(t, stage, 'adopted by the next version', DEFAULT);
+  installation.release({}, strange);
+  dead = baton.pid;
+  baton.killMaster(dead);
+  await waitFor('the parent to end with the master that it started', () => baton.ending);
+  t.equal(baton.ending!.code, 1);
+  t.match(baton.log, /serve on, and this program cannot adopt them: shared memory: column session/);
+  await isWell(t, stage, 'without a master', DEFAULT);
+  installation.release();
+  baton.startAgain();
+  await adopted(baton, dead);
+  t.equal(versions(baton), '4.0.0,4.0.0');
+  await isWell(t, stage, 'adopted by the version of before', ANY);
+  t.same(await connectionsOf(servers), stage.connections, 'no server has seen a new connection');
   isFlawless(t, await load.finish());
 });

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { Baton } from '../support/baton.js';
 import { runBaton } from '../support/command.js';
 import { CppProgram } from '../support/cpp-program.js';
+import { adopted } from '../support/hot-restart.js';
 import { isAlive, titleOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
@@ -62,8 +63,12 @@ t.test('what a service manager hears', async (t) => {
   process.kill(first, 'SIGQUIT');
   await waitFor('the first to end', () => !isAlive(first));
   t.same(heard, [], 'nor was this');
+  baton.killMaster(third);
+  baton.startAgain(); // as Restart=on-failure does
+  const fourth = await adopted(baton, third);
+  await hears(ready(fourth));
   t.same(await runBaton(['-s', 'stop', '-p', baton.pidFile], directory),
     { code: 0, out: '', err: '' });
-  t.notOk(isAlive(third));
+  t.notOk(isAlive(fourth));
   await hears(/^STOPPING=1$/);
 });

@@ -5,7 +5,7 @@
  *   const client = await baton.client();
  *
  *   our child: the mute parent ─┬─► master (session of its own) ─► workers, each with its keeper
- *     baton.parentPid           └─► after an upgrade the next master …      baton.pid, workers()
+ *     baton.parentPid           └─► after an upgrade or a death the next …  baton.pid, workers()
  *
  * Every instance is stopped at the end of its test, and the stop is a test of its own: exit code 0,
  * no process of the family left, no shared memory, no file, and nothing held when idle.
@@ -57,6 +57,9 @@ export interface BatonOptions {
   readonly nodeOptions?: readonly string[]; // of the master; workers get the same
 }
 
+/** For options.environment: as under a service manager there is no parent who replaces masters. */
+export const ALONE = { NOTIFY_SOCKET: '@baton-tests-nobody' };
+
 export interface Stats {
   [pool: string]: unknown;
 }
@@ -103,6 +106,11 @@ export class Baton {
   /** The port of the first pool. */
   get port(): number {
     return Object.values(this.ports)[0]!;
+  }
+
+  /** How the process that we started has ended; null: it lives. */
+  get ending(): { readonly code: number | null; readonly signal: NodeJS.Signals | null } | null {
+    return this.#exit;
   }
 
   /** The process that we started: the mute parent. */
@@ -300,24 +308,33 @@ export class Baton {
       .filter((path) => path.startsWith('/'));
   }
 
+  /** Starts the program once more after its death, as a service manager does. */
+  startAgain(program = this.options.program): void {
+    this.#spawn(program);
+  }
+
   async #up(): Promise<void> {
     writeFileSync(this.confFile, this.#conf());
-    const program = this.options.program ?? join(root, 'bin/baton');
+    this.#spawn(this.options.program);
+    await waitFor('Baton to accept clients', () => this.#accepts(), START_PATIENCE_MS)
+      .catch((error: Error) => {
+        throw new Error(`${error.message}; its log:\n${this.#output.slice(-3000)}`);
+      });
+  }
+
+  #spawn(program = join(root, 'bin/baton')): void {
     const options = this.options.nodeOptions ?? [];
     const args = [...options, program, '-c', this.confFile, '-p', this.pidFile];
     const child = spawnChild(options.length > 0 ? process.execPath : args.shift()!, args, {
       cwd: this.directory, env: { ...process.env, BATON_CHECKS: '1', ...this.options.environment },
     });
     this.#child = child;
+    this.#exit = null;
     const collect = (bytes: Buffer): void => { this.#output += bytes.toString(); };
     child.stdout!.on('data', collect);
     child.stderr!.on('data', collect);
     child.once('exit', (code, signal) => { this.#exit = { code, signal }; });
     child.once('error', (error) => { this.#output += error.message; });
-    await waitFor('Baton to accept clients', () => this.#accepts(), START_PATIENCE_MS)
-      .catch((error: Error) => {
-        throw new Error(`${error.message}; its log:\n${this.#output.slice(-3000)}`);
-      });
   }
 
   async #accepts(): Promise<boolean> {
@@ -362,9 +379,10 @@ export class Baton {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // it ended with its master, as it should
+        // it has just ended
       }
     }
     await waitFor('the killed parent to be gone', () => this.#exit);
+    for (const path of this.#memory) rmSync(path, { force: true });
   }
 }

@@ -115,6 +115,17 @@ export async function commit(baton: Baton): Promise<void> {
     && baton.pidIn(baton.oldPidFile) === null && isAlone(baton) && isServedBy(baton, baton.pid));
 }
 
+/** Until another master has adopted what this dead one had left, and nobody else is there. */
+export async function adopted(baton: Baton, dead: number): Promise<number> {
+  await reached(baton, `what ${dead} had left to be adopted`, () => {
+    const pid = baton.pidIn(baton.pidFile);
+    return pid !== null && pid !== dead && isServedBy(baton, pid) && isAlone(baton)
+      && baton.pidIn(baton.oldPidFile) === null
+      && new RegExp(`"pid":${pid},.*"event":"adopted"`).test(baton.log);
+  });
+  return baton.pid;
+}
+
 /** HUP to the old master, then QUIT to the new one; until the old one is alone as it was. */
 export async function rollBack(baton: Baton): Promise<void> {
   const old = baton.pidIn(baton.oldPidFile);
