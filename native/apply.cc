@@ -85,7 +85,7 @@ class Applier {
     counter.requests += 1;
     counter.request_bytes += request.bytes;
     counter.in_queue += 1;
-    counter.in_queue_bytes = outOf(link).bytes;
+    counter.in_queue_bytes += request.bytes;
     lane_.dirtyLink(lane_.numberOf(link));
   }
 

@@ -79,14 +79,15 @@ void attachRegions(const Napi::Float64Array& regions) {
 
 void attachPool(const Napi::Float64Array& bases, int32_t number) {
   auto* batches = tableAt<Batch>(bases, TableNumber::Batch);
+  auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane);
   const int32_t node_batches = lane->superblock->nodes / UnitPool::kBatchUnits;
   const int32_t chunk_batches = lane->superblock->chunks / UnitPool::kBatchUnits;
   const auto node_base = static_cast<uint64_t>(lane->superblock->node_base);
   const auto chunk_base = static_cast<uint64_t>(lane->superblock->chunk_base);
   lane->chains.nodes.attach(kUnitClassNode, batches, node_batches, node_base, sizeof(Node), number,
-                           lane->superblock);
+                           rows, lane->superblock);
   lane->chains.chunks.attach(kUnitClassChunk, batches + node_batches, chunk_batches, chunk_base,
-                            kChunkBytes, number, lane->superblock);
+                            kChunkBytes, number, rows, lane->superblock);
   lane->chains.attach(segment.at<Node>(node_base), segment.at<uint8_t>(chunk_base));
 }
 

@@ -234,8 +234,10 @@ Napi::Value sessionRead(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value laneCheck(const Napi::CallbackInfo& info) {
-  lane->seal();  // check() speaks of sealed turns
-  const std::vector<std::string> found = lane->check();
+  // check() speaks of sealed turns, and a turn whose events nobody has looked at cannot be sealed.
+  const bool is_open = lane->head->decided < lane->head->descriptors;
+  if (!is_open) lane->seal();
+  const std::vector<std::string> found = is_open ? std::vector<std::string>() : lane->check();
   auto list = Napi::Array::New(info.Env(), found.size());
   for (size_t i = 0; i < found.size(); ++i)
     list.Set(static_cast<uint32_t>(i), Napi::String::New(info.Env(), found[i]));

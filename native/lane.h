@@ -154,12 +154,12 @@ class Lane {
   // --- vet.cc, recover.cc: what a new owner does first
   void vet(bool ours);
   void begin();
-  void redo();
   std::vector<Finding> takeFindings() { return std::exchange(findings_, {}); }
 
   // --- turn.cc: the order of things
   void seal();
   void flush();
+  void redo();
   void receiveReady(const void* events, int32_t count);
   bool hasWork() const {
     return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() ||
@@ -343,6 +343,7 @@ class Lane {
   void keepReceived(Session& session, const uint8_t* bytes, int32_t count);
   void repairSession(int32_t number);
   void repairLink(int32_t number);
+  void noteLost(Link& link);
   void dropConnect(int32_t number, bool is_here);
   void recount(const Reach& reach);
   void closeStale(int32_t number, bool is_open, uint64_t cookie);
@@ -351,6 +352,7 @@ class Lane {
   void listLinks();
 
   // link.cc
+  void uncount(Link& link);
   void rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<int32_t>* dropped);
   void giveUp(int32_t request, const uint8_t* error, int32_t count);
 
@@ -393,7 +395,7 @@ class Lane {
   bool inherited_ = false;      // the owner before died: his last turn must be undone
   int32_t dead_owner_ = 0;      // that owner: row of the worker table
   std::vector<int32_t> unread_links_;  // their in chains are to be framed in the first turn
-  std::vector<int32_t> lost_links_;    // their descriptors died with the owner before
+  std::vector<int32_t> lost_links_;    // with the owner before
   std::vector<int32_t> poisoned_links_;  // workers died of what their servers said
   std::vector<int32_t> orphans_;         // requests whose link was given up
   std::string cold_;                     // why the lane must begin anew; empty: it need not

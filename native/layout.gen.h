@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 1102551828;
+inline constexpr int32_t kSchemaHash = -1021141148;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kLaneGuard = 1818324581;
@@ -114,6 +114,7 @@ enum LinkFlag_ : int32_t {
   kLinkFlagUnix = 1,
   kLinkFlagWantWrite = 2,
   kLinkFlagLeaving = 4,
+  kLinkFlagLost = 8,
 };
 
 enum RequestState_ : int32_t {
@@ -212,7 +213,6 @@ struct alignas(8) Superblock {
   double node_base;  // offset of node row 0
   double chunk_base;  // offset of chunk row 0
   double pool_bytes_max;  // bytes that node and chunk batches may hold together (shm_max)
-  double pool_bytes;  // bytes that batches hold now; changed by compare and swap by every lane
   double batch_base;  // offset of batch row 0
   int32_t generation;  // number of the configuration that lanes follow, or are about to
   int32_t directory_a;  // schema hash of the columns listed in the first half of directory, 0 = none
@@ -220,7 +220,7 @@ struct alignas(8) Superblock {
   int32_t map_hash;  // of all offsets that follow from the capacities: versions that differ there do not mix
   int32_t reports;  // crash reports written in the hour that reports_hour names; by atomic addition
   int32_t reports_hour;  // hours since 1970
-  uint8_t spare_[112];
+  uint8_t spare_[120];
 };
 static_assert(offsetof(Superblock, magic) == 0);
 static_assert(offsetof(Superblock, format) == 4);
@@ -243,14 +243,13 @@ static_assert(offsetof(Superblock, bytes) == 72);
 static_assert(offsetof(Superblock, node_base) == 80);
 static_assert(offsetof(Superblock, chunk_base) == 88);
 static_assert(offsetof(Superblock, pool_bytes_max) == 96);
-static_assert(offsetof(Superblock, pool_bytes) == 104);
-static_assert(offsetof(Superblock, batch_base) == 112);
-static_assert(offsetof(Superblock, generation) == 120);
-static_assert(offsetof(Superblock, directory_a) == 124);
-static_assert(offsetof(Superblock, directory_b) == 128);
-static_assert(offsetof(Superblock, map_hash) == 132);
-static_assert(offsetof(Superblock, reports) == 136);
-static_assert(offsetof(Superblock, reports_hour) == 140);
+static_assert(offsetof(Superblock, batch_base) == 104);
+static_assert(offsetof(Superblock, generation) == 112);
+static_assert(offsetof(Superblock, directory_a) == 116);
+static_assert(offsetof(Superblock, directory_b) == 120);
+static_assert(offsetof(Superblock, map_hash) == 124);
+static_assert(offsetof(Superblock, reports) == 128);
+static_assert(offsetof(Superblock, reports_hour) == 132);
 static_assert(sizeof(Superblock) == 256);
 
 // Columns of every table, and migrations from columns of before: how another version finds its way.
@@ -307,7 +306,7 @@ struct alignas(8) LaneRow {
   double served_us;  // monotonic time when the new owner had sealed a turn with what waited
   double whole_us;  // monotonic time when he had every descriptor, and his keeper answered for the lane
   int32_t cause;  // worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs
-  uint8_t spare_[20];
+  double pool_bytes[2];  // bytes of the batches that the lane holds, of each UnitClass; booked before they are claimed
 };
 static_assert(offsetof(LaneRow, owner) == 0);
 static_assert(offsetof(LaneRow, claimant) == 4);
@@ -329,6 +328,7 @@ static_assert(offsetof(LaneRow, claimed_us) == 80);
 static_assert(offsetof(LaneRow, served_us) == 88);
 static_assert(offsetof(LaneRow, whole_us) == 96);
 static_assert(offsetof(LaneRow, cause) == 104);
+static_assert(offsetof(LaneRow, pool_bytes) == 112);
 static_assert(sizeof(LaneRow) == 128);
 
 // One row per worker process, of whichever master. Row 0 is never used.

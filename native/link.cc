@@ -56,6 +56,13 @@ void Lane::freeLink(int32_t number) {
   link.state = kLinkStateFree;
 }
 
+// Its connection is none any more.
+void Lane::uncount(Link& link) {
+  if (link.fd >= 0) --head->links_open;
+  backend_counters[link.backend].connections -= link.counted;
+  link.counted = 0;
+}
+
 // Starts a connect. 0 or -errno; the outcome comes as a LinkUp or LinkLost descriptor.
 int Lane::connectLink(int32_t number, const char* address, int port, bool unix_socket) {
   sockaddr_storage to;
@@ -85,6 +92,8 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   }
   FAULT(ConnectStarted);
   Link& link = journal.touch(links[number]);
+  uncount(link);  // it may take the place of one whose loss is still to be told
+  ++head->links_open;
   link.fd = fd;
   link.flags = (link.flags & kLinkFlagLeaving) | (unix_socket ? kLinkFlagUnix : 0);
   ++link.generation;
@@ -97,7 +106,6 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   getsockopt(fd, SOL_SOCKET, SO_COOKIE, &link.cookie, &cookie_length);
   link.connected_us = head->now_us;
   link.state = kLinkStateConnecting;
-  ++head->links_open;
   backend_counters[link.backend].connects += 1;
   interest(fd, number + kLinkId, EPOLLIN | EPOLLOUT, true);
   FAULT(ConnectNoted);
@@ -143,23 +151,23 @@ void Lane::openGate(int32_t number) {
 
 // Closes a link. Requests whose bytes have begun to leave are answered with `error`, for nobody
 // knows whether they were carried out; the others are answered too unless `resend`, then they stay
-// queued for the next connection. Returns how many were answered.
+// queued for the next connection. Of a link that was lost with an owner nobody knows how far its
+// queue has gone: nothing of it is sent again. Returns how many were answered.
 int32_t Lane::loseLink(int32_t number, const uint8_t* error, int32_t count, bool resend) {
   Link& link = journal.touch(links[number]);
   if (link.fd >= 0) {
     if (link.state != kLinkStateDown) interest(link.fd, number + kLinkId, 0, false);
     shutdown(link.fd, SHUT_RDWR);
     close(link.fd);
+    uncount(link);
     link.fd = -1;
-    --head->links_open;
-    if (link.counted != 0) backend_counters[link.backend].connections -= 1;
-    link.counted = 0;
   }
+  const bool is_known = (link.flags & kLinkFlagLost) == 0;
   link.state = kLinkStateDown;
   link.flags &= kLinkFlagLeaving;
   chains.clear(inOf(link));
   std::vector<int32_t> lost;
-  const bool keep = resend && chains.reserve(link.out_bytes);
+  const bool keep = resend && is_known && chains.reserve(link.out_bytes);
   rebuildQueue(link, false, !keep, &lost);
   link.tx = 0;
   for (const int32_t request : lost) giveUp(request, error, count);
@@ -207,10 +215,10 @@ void Lane::rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<
     }
     number = next;
   }
+  backend_counters[link.backend].in_queue_bytes += kept.bytes - out.bytes;
   chains.clear(out);
   out = kept;
   link.queued_total = end;
-  backend_counters[link.backend].in_queue_bytes = out.bytes;
 }
 
 // Gives requests that arrived before `older_than_us` an error. One that is wholly unsent leaves the

@@ -32,6 +32,7 @@ enum TcpState { kFinWait1 = 4, kFinWait2, kTimeWait, kClose, kCloseWait, kLastAc
 struct KernelCounts {
   uint64_t received;  // bytes taken out of the socket
   uint64_t sent;      // bytes put into it; an active connect counts one for its SYN
+  bool is_reset;      // then an end that came before may be counted among the bytes received
 };
 
 constexpr uint64_t kSynBytes = 1;  // what the kernel counts as sent for an active connect
@@ -55,6 +56,7 @@ bool countsOf(int fd, KernelCounts* counts) {
   counts->received =
       after.tcpi_bytes_received - static_cast<uint64_t>(unread) - (peer_ended ? 1 : 0);
   counts->sent = after.tcpi_bytes_acked + static_cast<uint64_t>(unacked);
+  counts->is_reset = state == kClose;
   return true;
 }
 
@@ -184,8 +186,13 @@ void Lane::adoptAccepted(const std::vector<int32_t>& numbers) {
     sockaddr_storage peer = {};
     socklen_t length = sizeof peer;
     if (listener < 0 || getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0) {
+      // It has left. Its number must be free at once, for the keeper puts the next one there; and
+      // what the epoll says of it must not be taken for that one's.
+      interest(fd, number, 0, false);
       shutdown(fd, SHUT_RDWR);
-      continue;  // closed with what is stale
+      close(fd);
+      held_[static_cast<size_t>(number)] = 0;
+      continue;
     }
     head->session_top = std::max(head->session_top, number + 1);
     fillSession(number, listener, peer);
@@ -235,10 +242,11 @@ void Lane::keepReceived(const Receipt& receipt) {
   if (got <= 0 || got > receipt.room) return;
   const uint8_t* bytes = region.arena + receipt.offset + receipt.kept;
   const auto count = static_cast<int32_t>(got);
+  if (!is_link && counts.is_reset) return;  // it closes: nobody waits for an answer
   if (!is_link) return keepReceived(sessions[number], bytes, count);
   Link& link = journal.touch(links[number]);
   link.rx += static_cast<uint64_t>(count);
-  if (!chains.append(inOf(link), bytes, count)) lost_links_.push_back(number);
+  if (!chains.append(inOf(link), bytes, count)) noteLost(link);
 }
 
 void Lane::keepReceived(Session& session, const uint8_t* bytes, int32_t count) {
@@ -301,7 +309,7 @@ void Lane::repairLink(int32_t number) {
   if (link.fd < 0) return;
   const bool is_here = held_[static_cast<size_t>(sizes.sessions + number)] == link.cookie;
   if (link.state != kLinkStateUp) return dropConnect(number, is_here);
-  if (!is_here) return lost_links_.push_back(number);
+  if (!is_here) return noteLost(link);
   const bool writes = (link.flags & kLinkFlagWantWrite) != 0;
   const uint32_t events = static_cast<uint32_t>(EPOLLIN) | (writes ? EPOLLOUT : 0u);
   interest(link.fd, number + kLinkId, events, true);
@@ -309,11 +317,14 @@ void Lane::repairLink(int32_t number) {
   if ((link.flags & kLinkFlagUnix) != 0) repairPeeked(link.fd, link.peeked);
   if (link.out_bytes == 0) return;
   const int64_t sent = sentSince(link.fd, wireOf(link), kSynBytes + link.tx_base + link.tx);
-  if (sent < 0 || sent > link.out_bytes) return lost_links_.push_back(number);
+  if (sent < 0 || sent > link.out_bytes) return noteLost(link);
   if (sent == 0) return;
   journal.touch(link).tx += static_cast<uint64_t>(sent);
   chains.consume(outOf(link), static_cast<int32_t>(sent));
 }
+
+// What nobody will find out a second time must be in the row when the repair is committed.
+void Lane::noteLost(Link& link) { journal.touch(link).flags |= kLinkFlagLost; }
 
 // A connection that has carried no request yet: another connect costs nobody anything.
 void Lane::dropConnect(int32_t number, bool is_here) {
@@ -391,6 +402,10 @@ void Lane::listLinks() {
     closeStale(linkFd(i), link.state != kLinkStateFree && link.fd >= 0, link.cookie);
     if (link.stalled != 0) journal.touch(link).stalled = 0;
     if (link.state != kLinkStateUp) continue;
+    if ((link.flags & kLinkFlagLost) != 0) {
+      lost_links_.push_back(i);
+      continue;
+    }
     if (link.in_bytes > 0) unread_links_.push_back(i);
     if (link.out_bytes > 0 && (link.flags & kLinkFlagWantWrite) == 0) dirtyLink(i);
   }
@@ -400,7 +415,9 @@ void Lane::listLinks() {
 void Lane::closeStale(int32_t number, bool is_open, uint64_t cookie) {
   const auto index = static_cast<size_t>(number - fd_base);
   if (index >= held_.size() || held_[index] == 0) return;
-  if (!is_open || held_[index] != cookie) close(number);
+  if (is_open && held_[index] == cookie) return;
+  interest(number, number - fd_base, 0, false);  // a keeper may hold it for a while yet
+  close(number);
 }
 
 // Listening sockets that the owner before watches and this process does not have: its configuration
@@ -413,19 +430,6 @@ void Lane::fetchListeners() {
       numbers.push_back(listenerFd(id));
   }
   if (!numbers.empty()) fetchNumbers(numbers);
-}
-
-// In the first turn, which sockets alone would not cause.
-void Lane::redo() {
-  for (const int32_t number : poisoned_links_) linkBroken(links[number], EPROTO);
-  poisoned_links_.clear();
-  answerOrphans();
-  for (const int32_t number : unread_links_) readLink(number, Source::Chain);
-  unread_links_.clear();
-  for (const int32_t number : lost_links_) {
-    if (links[number].state != kLinkStateDown) linkBroken(links[number], ECONNRESET);
-  }
-  lost_links_.clear();
 }
 
 }  // namespace baton

@@ -31,11 +31,18 @@ ssize_t sendChain(const ChainStore& chains, const Chain& chain, int fd, Wire* wi
     const ssize_t sent = sendPieces(pieces, count, fd);
     return sent < 0 ? -errno : sent;
   }
-  if (wire->turn != turn) *wire = {turn, 0, 0, {}};
+  if (wire->turn != turn) {
+    wire->sent = wire->sending = 0;  // before it is this turn's that are looked at
+    storeBarrier();
+    wire->turn = turn;
+    storeBarrier();
+  }
   wire->sending = 1;
   storeBarrier();
+  FAULT(WireSaid);
   const ssize_t sent = sendPieces(pieces, count, fd);
   const int failed = errno;
+  FAULT(WireSent);
   if (sent > 0) wire->sent += static_cast<int32_t>(sent);
   storeBarrier();
   wire->sending = 0;
@@ -123,10 +130,10 @@ void Lane::flushLink(int32_t number) {
     FAULT(LinkSent);
     journal.touch(link).tx += static_cast<uint64_t>(sent);
     chains.consume(out, static_cast<int32_t>(sent));
+    backend_counters[link.backend].in_queue_bytes -= static_cast<double>(sent);
     FAULT(LinkNoted);
     budget -= static_cast<int32_t>(sent);
   }
-  backend_counters[link.backend].in_queue_bytes = out.bytes;
   if (link.stalled != 0 && roomy(link)) wakeStalled(number);
 }
 

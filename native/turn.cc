@@ -2,6 +2,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "fault.h"
 #include "lane.h"
 
@@ -126,6 +128,19 @@ void Lane::frameWaiting() {
   for (const int32_t number : now) {
     if (sessions[number].state == kSessionStateOpen) readSession(number, Source::Chain);
   }
+}
+
+// In the first turn, which sockets alone would not cause.
+void Lane::redo() {
+  for (const int32_t number : poisoned_links_) linkBroken(links[number], EPROTO);
+  poisoned_links_.clear();
+  answerOrphans();
+  for (const int32_t number : unread_links_) readLink(number, Source::Chain);
+  unread_links_.clear();
+  for (const int32_t number : lost_links_) {
+    if (links[number].state != kLinkStateDown) linkBroken(links[number], ECONNRESET);
+  }
+  lost_links_.clear();
 }
 
 void Lane::receiveReady(const void* ready, int32_t count) {

@@ -10,13 +10,15 @@ constexpr uint64_t kAllFree = ~uint64_t{0};
 }
 
 void UnitPool::attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base,
-                      int32_t unit_bytes, int32_t lane, Superblock* superblock) {
+                      int32_t unit_bytes, int32_t lane, LaneRow* rows,
+                      const Superblock* superblock) {
   class_ = unit_class;
   batches_ = batches;
   count_ = count;
   unit_base_ = unit_base;
   unit_bytes_ = unit_bytes;
   lane_ = lane;
+  rows_ = rows;
   superblock_ = superblock;
 }
 
@@ -25,15 +27,19 @@ void UnitPool::adopt() {
   given_.clear();
   current_ = -1;
   available_ = used_ = free_batches_ = low_free_ = 0;
+  int32_t owned = 0;
   for (int32_t i = 0; i < count_; ++i) {
     const Batch& batch = batches_[i];
     if (batch.owner != lane_ + 1) continue;
+    ++owned;
     const int32_t free = __builtin_popcountll(batch.free);
     available_ += free;
     used_ += kBatchUnits - free - (i == 0 ? 1 : 0);  // unit 0 is nobody's
     if (free > 0) open_.push_back(i);
     if (batch.free == kAllFree) ++free_batches_;
   }
+  rows_[lane_].pool_bytes[class_] = static_cast<double>(owned) * kBatchUnits * unit_bytes_;
+  lookAtBooked();
 }
 
 bool UnitPool::nextBatch() {
@@ -82,16 +88,27 @@ bool UnitPool::takeBatch() {
   return false;
 }
 
-// Books memory against shm_max; false when it would be exceeded.
+// Books memory against shm_max; false when it would be exceeded. Each lane has a word of its own,
+// which a new owner makes from the batches: one word for all could not be told after a death. Of two
+// lanes that book the last batch at once one gets it, or neither.
 bool UnitPool::charge(double bytes) {
-  double now;
-  __atomic_load(&superblock_->pool_bytes, &now, __ATOMIC_RELAXED);
-  for (;;) {
-    double next = now + bytes;
-    if (bytes > 0 && next > superblock_->pool_bytes_max) return false;
-    if (__atomic_compare_exchange(&superblock_->pool_bytes, &now, &next, false, __ATOMIC_RELAXED,
-                                  __ATOMIC_RELAXED))
-      return true;
+  rows_[lane_].pool_bytes[class_] += bytes;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  lookAtBooked();
+  if (bytes < 0 || booked_ <= superblock_->pool_bytes_max) return true;
+  rows_[lane_].pool_bytes[class_] -= bytes;
+  booked_ -= bytes;
+  return false;
+}
+
+void UnitPool::lookAtBooked() {
+  booked_ = 0;
+  for (int32_t i = 0; i < superblock_->lanes; ++i) {
+    for (const double& bytes : rows_[i].pool_bytes) {
+      double booked;
+      __atomic_load(&bytes, &booked, __ATOMIC_RELAXED);
+      booked_ += booked;
+    }
   }
 }
 
@@ -126,6 +143,7 @@ void UnitPool::trim() {
     open_.pop_back();
   }
   low_free_ = free_batches_;
+  lookAtBooked();
 }
 
 void UnitPool::release(int32_t index) {

@@ -23,10 +23,12 @@ class UnitPool {
   static constexpr int32_t kReleaseMax = 32;   // batches given back per trim
   static constexpr int32_t kSpareBatches = 8;  // wholly free batches a lane keeps to itself
 
+  // `rows`: of all lanes.
   void attach(UnitClass_ unit_class, Batch* batches, int32_t count, uint64_t unit_base,
-              int32_t unit_bytes, int32_t lane, Superblock* superblock);
+              int32_t unit_bytes, int32_t lane, LaneRow* rows, const Superblock* superblock);
 
-  // Makes the private lists from the batches that are the lane's: a new owner's first step.
+  // Makes the private lists, and what is booked, from the batches that are the lane's: a new owner's
+  // first step.
   void adopt();
 
   // Makes the free bits from what rows lead to, where an owner died over them; adopts, too.
@@ -57,10 +59,10 @@ class UnitPool {
   // True when `units` can be taken without failing.
   bool reserve(int32_t units) { return available_ >= units || grow(units); }
 
-  // Bytes that could be taken at most: free units of the lane, and what shm_max leaves.
+  // Bytes that could be taken at most: free units of the lane, and what shm_max left when somebody
+  // looked last.
   double freeBytes() const {
-    return static_cast<double>(available_) * unit_bytes_ + superblock_->pool_bytes_max -
-           superblock_->pool_bytes;
+    return static_cast<double>(available_) * unit_bytes_ + superblock_->pool_bytes_max - booked_;
   }
 
   int32_t used() const { return used_ - static_cast<int32_t>(given_.size()); }
@@ -81,6 +83,7 @@ class UnitPool {
   bool takeBatch();
   void release(int32_t batch);
   bool charge(double bytes);
+  void lookAtBooked();
 
   Batch* batches_ = nullptr;
   int32_t count_ = 0;
@@ -88,7 +91,9 @@ class UnitPool {
   int32_t unit_bytes_ = 0;
   uint64_t unit_base_ = 0;
   int32_t lane_ = 0;
-  Superblock* superblock_ = nullptr;
+  LaneRow* rows_ = nullptr;
+  const Superblock* superblock_ = nullptr;
+  double booked_ = 0;     // by all lanes, as of the last look
   int32_t current_ = -1;  // batch that units are taken from
   int32_t cursor_ = 0;    // where the search for a batch nobody owns begins
   int32_t available_ = 0;

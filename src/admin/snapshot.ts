@@ -162,13 +162,23 @@ export interface CommandSnapshot {
 
 const OWNER_STATES = 4; // lane.owner = worker row * 4 + OwnerState
 
+/** What all lanes hold, nodes and chunks. */
+function poolBytesOf({ plan, shared: { doubles } }: CounterSource): number {
+  let bytes = 0;
+  for (let lane = 0; lane < plan.capacities.lanes; lane++) {
+    const at = plan.tableBase[TableNumber.Lane]! / 8 + lane * Lane.RowDoubles + Lane.PoolBytes;
+    bytes += doubles[at]! + doubles[at + 1]!;
+  }
+  return bytes;
+}
+
 /** Reads everything now. */
 export function takeSnapshot(source: CounterSource, facts: InstanceFacts): Snapshot {
   const { plan, shared: { words, doubles } } = source;
   const totals = source.read();
   const atMs = (facts.now ?? Date.now)();
   const startedAtMs = doubles[Superblock.StartedAt];
-  const poolBytes = doubles[Superblock.PoolBytes];
+  const poolBytes = poolBytesOf(source);
   const { pool, server } = totals.instance;
   return {
     version: facts.version,

@@ -91,6 +91,7 @@ export const enum LinkFlag {
   Unix = 1,
   WantWrite = 2,
   Leaving = 4, // its server is no longer configured: closed when nothing is owed
+  Lost = 8, // with the owner before; nobody has been told yet
 }
 
 /**

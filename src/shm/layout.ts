@@ -53,7 +53,6 @@ export const superblock = table('superblock', 'instance', 256, 'What this object
   ['node_base', 'f64', 'offset of node row 0'],
   ['chunk_base', 'f64', 'offset of chunk row 0'],
   ['pool_bytes_max', 'f64', 'bytes that node and chunk batches may hold together (shm_max)'],
-  ['pool_bytes', 'f64', 'bytes that batches hold now; changed by compare and swap by every lane'],
   ['batch_base', 'f64', 'offset of batch row 0'],
   ['generation', 'i32', 'number of the configuration that lanes follow, or are about to'],
   ['directory_a', 'i32', 'schema hash of the columns listed in the first half of directory, 0 = none'],
@@ -100,6 +99,7 @@ export const lane = table('lane', 'instance', 128, 'One row per lane: who owns i
   ['served_us', 'f64', 'monotonic time when the new owner had sealed a turn with what waited'],
   ['whole_us', 'f64', 'monotonic time when he had every descriptor, and his keeper answered for the lane'],
   ['cause', 'i32', 'worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs'],
+  ['pool_bytes', 'f64', 'bytes of the batches that the lane holds, of each UnitClass; booked before they are claimed', 2],
 ]);
 
 export const worker = table('worker', 'instance', 128, 'One row per worker process, of whichever master. Row 0 is never used.', [

@@ -27,7 +27,7 @@ export const enum TableNumber {
   Count = 22,
 }
 
-export const SCHEMA_HASH = 1102551828;
+export const SCHEMA_HASH = -1021141148;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -52,14 +52,13 @@ export const enum Superblock {
   NodeBase = 10, // f64: offset of node row 0
   ChunkBase = 11, // f64: offset of chunk row 0
   PoolBytesMax = 12, // f64: bytes that node and chunk batches may hold together (shm_max)
-  PoolBytes = 13, // f64: bytes that batches hold now; changed by compare and swap by every lane
-  BatchBase = 14, // f64: offset of batch row 0
-  Generation = 30, // i32: number of the configuration that lanes follow, or are about to
-  DirectoryA = 31, // i32: schema hash of the columns listed in the first half of directory, 0 = none
-  DirectoryB = 32, // i32: the same of the second half
-  MapHash = 33, // i32: of all offsets that follow from the capacities: versions that differ there do not mix
-  Reports = 34, // i32: crash reports written in the hour that reports_hour names; by atomic addition
-  ReportsHour = 35, // i32: hours since 1970
+  BatchBase = 13, // f64: offset of batch row 0
+  Generation = 28, // i32: number of the configuration that lanes follow, or are about to
+  DirectoryA = 29, // i32: schema hash of the columns listed in the first half of directory, 0 = none
+  DirectoryB = 30, // i32: the same of the second half
+  MapHash = 31, // i32: of all offsets that follow from the capacities: versions that differ there do not mix
+  Reports = 32, // i32: crash reports written in the hour that reports_hour names; by atomic addition
+  ReportsHour = 33, // i32: hours since 1970
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -107,6 +106,7 @@ export const enum Lane {
   ServedUs = 11, // f64: monotonic time when the new owner had sealed a turn with what waited
   WholeUs = 12, // f64: monotonic time when he had every descriptor, and his keeper answered for the lane
   Cause = 26, // i32: worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs
+  PoolBytes = 14, // f64: bytes of the batches that the lane holds, of each UnitClass; booked before they are claimed
   RowWords = 32,
   RowDoubles = 16,
   RowBytes = 128,

@@ -197,7 +197,7 @@ class Game {
 };
 
 void checkCharges(LaneMemory& memory) {
-  const double booked = memory.superblock().pool_bytes;
+  const double booked = memory.bookedBytes();
   CHECK(booked == memory.ownedBytes(), "%.0f of %.0f", booked, memory.ownedBytes());
   CHECK(booked <= memory.superblock().pool_bytes_max, "%.0f", booked);
 }
@@ -260,7 +260,7 @@ void givenBack(Dice& dice) {
   for (int32_t round = 0; round < 4; ++round) {
     Chain chains[8] = {};
     std::vector<string> texts(8);
-    for (size_t i = 0; memory.superblock().pool_bytes < kMany; i = (i + 1) % 8) {
+    for (size_t i = 0; memory.bookedBytes() < kMany; i = (i + 1) % 8) {
       const string more = test::streamBytes(dice, dice.between(1, 100'000));
       CHECK(store.append(chains[i], test::dataOf(more), sizeOf(more)), "append");
       texts[i] += more;
@@ -269,21 +269,21 @@ void givenBack(Dice& dice) {
       CHECK(test::textOf(store, chains[i]) == texts[i], "chain %zu", i);
       store.clear(chains[i]);
     }
-    CHECK(memory.superblock().pool_bytes >= kMany, "nothing is given back before the turn is sealed");
+    CHECK(memory.bookedBytes() >= kMany, "nothing is given back before the turn is sealed");
     store.nodes.settle();
     store.chunks.settle();
-    CHECK(memory.superblock().pool_bytes >= kMany, "nothing is given back while it may be needed again");
+    CHECK(memory.bookedBytes() >= kMany, "nothing is given back while it may be needed again");
     for (int32_t i = 0; i < 8; ++i) {  // what has not been needed since goes back a little at a time
       store.nodes.trim();
       store.chunks.trim();
     }
-    CHECK(memory.superblock().pool_bytes <= kKept, "%.0f kept", memory.superblock().pool_bytes);
+    CHECK(memory.bookedBytes() <= kKept, "%.0f kept", memory.bookedBytes());
     CHECK(memory.backedBytes() - unused <= kKept, "%.0f backed", memory.backedBytes() - unused);
     checkCharges(memory);
   }
   store.nodes.releaseAll();
   store.chunks.releaseAll();
-  CHECK(memory.superblock().pool_bytes == 0 && memory.ownedBytes() == 0, "a clean end keeps nothing");
+  CHECK(memory.bookedBytes() == 0 && memory.ownedBytes() == 0, "a clean end keeps nothing");
 }
 
 // Spare batches are for the next turn: coming and going of a few units does not give them away.
@@ -292,14 +292,14 @@ void spareStays(Dice& dice) {
   ChainStore store;
   memory.attach(store, 0);
   CHECK(store.chunks.reserve(12 * baton::UnitPool::kBatchUnits), "12 batches");
-  const double held = memory.superblock().pool_bytes;
+  const double held = memory.bookedBytes();
   for (int32_t turn = 0; turn < 500; ++turn) {
     int32_t units[8];
     const int32_t count = dice.between(1, 8);
     for (int32_t i = 0; i < count; ++i) units[i] = store.chunks.take();
     for (int32_t i = 0; i < count; ++i) store.chunks.give(units[i]);
     store.chunks.settle();
-    const double now = memory.superblock().pool_bytes;
+    const double now = memory.bookedBytes();
     CHECK(now == held, "turn %d: %.0f of %.0f", turn, now, held);
   }
 }
@@ -324,7 +324,7 @@ void claims(Dice&) {
   std::thread other([&] { contend(1); });
   contend(0);
   other.join();
-  CHECK(memory.superblock().pool_bytes == 0 && memory.ownedBytes() == 0, "given back");
+  CHECK(memory.bookedBytes() == 0 && memory.ownedBytes() == 0, "given back");
 }
 
 void checkCleanEnd(LaneMemory& memory, Game& first, Game& second) {

@@ -1,7 +1,7 @@
 // Shared memory as a lane finds it, but small and without a name: a memfd with the superblock, batch
 // tables, nodes and chunks, and baton::segment set to it.
 //
-//   [superblock] [node batches | chunk batches] [extent: whatever a test lays there] [nodes] [chunks]
+//   [superblock] [lane rows] [node batches | chunk batches] [extent: whatever a test lays there] [nodes] [chunks]
 //
 // One at a time: the segment is a process's only one.
 #pragma once
@@ -25,7 +25,7 @@ class LaneMemory {
              size_t extent_bytes = 0)
       : node_batches_(node_batches), chunk_batches_(chunk_batches) {
     const size_t batches = static_cast<size_t>(node_batches + chunk_batches) * sizeof(baton::Batch);
-    extent_at_ = pages(sizeof(baton::Superblock) + batches);
+    extent_at_ = pages(kHeadBytes + batches);
     node_base_ = extent_at_ + pages(extent_bytes);
     chunk_base_ = node_base_ + pages(static_cast<size_t>(node_batches * kNodeBatchBytes));
     bytes_ = chunk_base_ + static_cast<size_t>(chunk_batches * kChunkBatchBytes);
@@ -35,6 +35,7 @@ class LaneMemory {
     CHECK(base != MAP_FAILED, "%zu bytes", bytes_);
     baton::segment = {static_cast<uint8_t*>(base), bytes_, fd};
     superblock().pool_bytes_max = pool_bytes_max;
+    superblock().lanes = kLanes;
   }
 
   ~LaneMemory() {
@@ -49,7 +50,7 @@ class LaneMemory {
   baton::Superblock& superblock() const { return *baton::segment.at<baton::Superblock>(0); }
   uint8_t* extent() const { return baton::segment.at<uint8_t>(extent_at_); }
   baton::Batch* nodeBatches() const {
-    return baton::segment.at<baton::Batch>(sizeof(baton::Superblock));
+    return baton::segment.at<baton::Batch>(kHeadBytes);
   }
   baton::Batch* chunkBatches() const { return nodeBatches() + node_batches_; }
   int32_t nodeBatchCount() const { return node_batches_; }
@@ -58,9 +59,9 @@ class LaneMemory {
   // As lane-binding.cc does it for a worker that starts on `lane`.
   void attach(baton::ChainStore& store, int32_t lane) const {
     store.nodes.attach(baton::kUnitClassNode, nodeBatches(), node_batches_, node_base_,
-                       sizeof(baton::Node), lane, &superblock());
+                       sizeof(baton::Node), lane, rows(), &superblock());
     store.chunks.attach(baton::kUnitClassChunk, chunkBatches(), chunk_batches_, chunk_base_,
-                        baton::kChunkBytes, lane, &superblock());
+                        baton::kChunkBytes, lane, rows(), &superblock());
     auto* nodes = baton::segment.at<baton::Node>(node_base_);
     store.nodes.adopt();
     store.chunks.adopt();
@@ -82,13 +83,26 @@ class LaneMemory {
     return static_cast<double>(status.st_blocks) * 512;
   }
 
-  // What the batches that somebody owns amount to; must be what superblock.pool_bytes says.
+  // What all lanes have booked.
+  double bookedBytes() const {
+    double bytes = 0;
+    for (int32_t i = 0; i < kLanes; ++i) bytes += rows()[i].pool_bytes[0] + rows()[i].pool_bytes[1];
+    return bytes;
+  }
+
+  // What the batches that somebody owns amount to; must be what is booked.
   double ownedBytes() const {
     return owned(nodeBatches(), node_batches_) * kNodeBatchBytes +
            owned(chunkBatches(), chunk_batches_) * kChunkBatchBytes;
   }
 
  private:
+  static constexpr int32_t kLanes = 8;
+  static constexpr size_t kHeadBytes = sizeof(baton::Superblock) + kLanes * sizeof(baton::LaneRow);
+
+  baton::LaneRow* rows() const {
+    return baton::segment.at<baton::LaneRow>(sizeof(baton::Superblock));
+  }
   static int32_t owned(const baton::Batch* batches, int32_t count) {
     int32_t owned = 0;
     for (int32_t i = 0; i < count; ++i) owned += batches[i].owner != 0 ? 1 : 0;

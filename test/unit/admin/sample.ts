@@ -1,6 +1,6 @@
 /** A small instance with known numbers, for the tests of every way to show them. */
 import {
-  BackendCounter, CommandCounter, LaneCounter, LaneHead, PoolCounter, Superblock,
+  BackendCounter, CommandCounter, LaneCounter, LaneHead, PoolCounter,
 } from '../../../src/tables/columns.gen.js';
 import { takeSnapshot, type InstanceFacts, type Snapshot } from '../../../src/admin/snapshot.js';
 import type { CountedRoster } from '../../../src/tables/counters.js';
@@ -22,7 +22,7 @@ export function sampleInstance(
 ): FakeInstance {
   const instance = new FakeInstance(STARTED_AT_MS);
   instance.follow(pools);
-  instance.shared.doubles[Superblock.PoolBytes] = 262_144;
+  instance.bookMemory(0, 262_144);
   instance.eject(0, 1, 2, 1_700_000_005_000_000, false);
   [instance.openLane(0), instance.openLane(1)].forEach((lane, index) => {
     const by = index + 1;

@@ -106,6 +106,10 @@ export class FakeInstance {
     this.shared.words[this.laneWords(row) + column] = value;
   }
 
+  bookMemory(row: number, bytes: number): void {
+    this.shared.doubles[this.laneWords(row) / 2 + Lane.PoolBytes] = bytes;
+  }
+
   lanePause(row: number, us: number): void {
     this.shared.doubles[this.laneWords(row) / 2 + Lane.PauseUs] = us;
   }
