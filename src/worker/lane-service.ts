@@ -32,7 +32,8 @@ import { Timers } from './timers.js';
 const DRAIN_EVERY_MS = 20;
 /** A turn at least so often, however quiet it is: the lane's heartbeat. */
 const HEARTBEAT_MS = 100;
-/** With BATON_CHECKS=1, for tests: how often the lane is checked while it serves. */
+/** For tests: the lane is checked when it is taken, and so often while it serves. */
+const CHECKS = process.env['BATON_CHECKS'] === '1';
 const CHECK_EVERY_MS = 250;
 
 export class LaneService {
@@ -81,6 +82,7 @@ export class LaneService {
     bringLane(this.segment, this.lane);
     native.laneBegin();
     const hasBegunAnew = this.#laneLog.onFindings(native.laneFindings());
+    if (CHECKS) this.#check();
     if (claim === Claim.Fresh || hasBegunAnew) this.#writeFirstClientId();
     this.#cutUnknown();
     this.#serve();
@@ -128,9 +130,7 @@ export class LaneService {
     this.#listen();
     this.#links.start();
     this.#timers.every(HEARTBEAT_MS, () => {});
-    if (process.env['BATON_CHECKS'] === '1') {
-      this.#timers.every(CHECK_EVERY_MS, () => this.#check());
-    }
+    if (CHECKS) this.#timers.every(CHECK_EVERY_MS, () => this.#check());
     this.#drainRetired();
     native.laneStart(() => this.#run());
   }

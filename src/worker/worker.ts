@@ -93,7 +93,7 @@ export class Worker {
     this.#lastWords.listen();
     this.#startKeeper();
     process.on('SIGCHLD', () => this.#replaceKeeper());
-    warmUp();
+    if (process.env['BATON_WARM_UP'] !== '0') warmUp();
     prepareLanes(this.#segment);
     if (this.#service === null) this.#watch();
     this.#setState(WorkerState.Ready);

@@ -18,6 +18,8 @@ export interface ActorPlan {
   readonly depth: number;
   readonly seed: number;
   readonly lateMs: number; // the pool's timeout, for those who run into it
+  readonly slowBytes: number; // of a value that is read slowly
+  readonly bigBytes: number;
 }
 
 const OK = [Buffer.from('+OK\r\n')];
@@ -28,31 +30,59 @@ export abstract class Actor {
   requests = 0; // sent, or begun to be sent
   replies = 0; // verified
   errors = 0;
+  pardoned = 0; // errors that its role has to reckon with
   mismatches = 0;
   closes = 0;
+  cuts = 0; // closes that its role has to reckon with
   stallMs = 0; // the longest time that a reply took
   isEnding = false; // closes by itself
   isHurried = false; // no more leisure: the end is near
   /** Its requests are paced by the load as a whole; others act at every tick. */
   readonly isBrisk: boolean = false;
   protected readonly dice: Dice;
-  protected readonly socket: Socket;
-  readonly #verifier: Verifier;
+  protected socket: Socket;
+  #verifier: Verifier;
   readonly #name: string;
   #count = 0; // what INCR said last
+  #counting = 0; // INCRs without an answer
   #doubt = 0; // INCRs since then that an error answered: nobody knows whether they were carried out
   #clientId = '';
+  #isResp3: boolean; // so it was greeted
   #out: Buffer[] = [];
   #nowMs = 0;
 
   constructor(readonly role: string, protected readonly plan: ActorPlan) {
     this.dice = new Dice(plan.seed);
     this.#name = `s${plan.id}`;
-    this.#verifier = new Verifier({
+    this.#isResp3 = plan.isResp3;
+    this.#verifier = this.#newVerifier();
+    this.socket = this.#newSocket();
+  }
+
+  /** Leaves, by an end, a reset or without a word, and comes again as another client. */
+  protected comeAgain(leave: (socket: Socket) => void): void {
+    const { socket } = this;
+    this.#doubt += this.#counting;
+    this.#counting = 0;
+    this.#clientId = '';
+    this.#isResp3 = false;
+    this.#verifier = this.#newVerifier();
+    this.socket = this.#newSocket();
+    leave(socket);
+    this.receive();
+    this.introduce(this.#nowMs);
+  }
+
+  #newVerifier(): Verifier {
+    return new Verifier({
       answered: (expected) => this.#onAnswered(expected),
       error: (expected, text) => {
-        this.errors += 1;
         this.#onAnswered(expected);
+        if (this.mayFail(text)) {
+          this.pardoned += 1;
+          return;
+        }
+        this.errors += 1;
         this.#tell(`${expected.request} was answered by ${text}`);
       },
       mismatch: (text) => {
@@ -61,11 +91,26 @@ export abstract class Actor {
         this.socket.destroy();
       },
     });
-    const { address } = plan;
-    this.socket = typeof address === 'number' ? connect(address, '127.0.0.1') : connect(address);
-    this.socket.setNoDelay(true);
-    this.socket.on('error', (error) => { if (!this.isEnding) this.#tell(error.message); });
-    this.socket.on('close', () => this.#onClose());
+  }
+
+  #newSocket(): Socket {
+    const { address } = this.plan;
+    const socket = typeof address === 'number' ? connect(address, '127.0.0.1') : connect(address);
+    const isOurs = (): boolean => socket === this.socket && !this.isEnding;
+    socket.setNoDelay(true);
+    socket.on('error', (error) => { if (isOurs()) this.#tell(error.message); });
+    socket.on('close', () => { if (isOurs()) this.#onClose(); });
+    return socket;
+  }
+
+  /** Whether it may be closed without a reason of its own. */
+  protected get mayBeCut(): boolean {
+    return false;
+  }
+
+  /** Whether an error is an answer like any other: its servers come and go. */
+  protected mayFail(_text: string): boolean {
+    return false;
   }
 
   /** One step of its role. Returns how many requests it has begun. */
@@ -175,15 +220,24 @@ export abstract class Actor {
   }
 
   protected incr(): void {
+    this.#counting += 1;
     this.ask(['INCR', this.key('count')], {
       line: (text) => {
         const surplus = Number(text.slice(1)) - this.#count - 1;
-        if (text[0] !== ':' || !(surplus >= 0 && surplus <= this.#doubt)) return false;
+        if (text[0] !== ':') return false;
+        if (!(surplus >= 0 && surplus <= this.#doubt)) {
+          this.#tell(`${text} follows ${this.#count} with ${this.#doubt} in doubt`);
+          return false;
+        }
+        this.#counting -= 1;
         this.#doubt -= surplus;
         this.#count += surplus + 1;
         return true;
       },
-      onError: () => { this.#doubt += 1; },
+      onError: () => {
+        this.#counting -= 1;
+        this.#doubt += 1;
+      },
     });
   }
 
@@ -239,7 +293,7 @@ export abstract class Actor {
   }
 
   get #null(): readonly Buffer[] {
-    return NULLS[this.plan.isResp3 ? 3 : 2];
+    return NULLS[this.#isResp3 ? 3 : 2];
   }
 
   #onAnswered(expected: Expected): void {
@@ -248,7 +302,12 @@ export abstract class Actor {
   }
 
   #onClose(): void {
-    if (this.isEnding || this.mismatches > 0) return;
+    if (this.mismatches > 0) return;
+    if (this.mayBeCut) {
+      this.cuts += 1;
+      this.comeAgain(() => {});
+      return;
+    }
     this.closes += 1;
     this.#tell(`was closed; ${this.owed} replies owed`);
   }

@@ -33,11 +33,12 @@ class Load {
     const roles = Object.entries(plan.cast).flatMap(([role, count]) =>
       Array.from({ length: count }, () => role as Role));
     for (const [id, role] of roles.entries()) {
-      const addresses = role === 'late' ? [plan.late!.address] : plan.addresses;
+      const addresses = role === 'late' ? [plan.late!.address]
+        : role === 'shaky' ? [plan.shaky!] : role === 'wire' ? [plan.wire!] : plan.addresses;
       const actor = actorOf(role, {
         id, prefix: plan.prefix, depth: plan.depth, seed: dice.bits(),
         address: addresses[id % addresses.length]!, isResp3: (id & 2) !== 0,
-        lateMs: plan.late?.timeoutMs ?? 0,
+        lateMs: plan.late?.timeoutMs ?? 0, slowBytes: plan.slowBytes, bigBytes: plan.bigBytes,
       });
       this.#actors.push(actor);
       actor.open(performance.now());
@@ -91,7 +92,9 @@ class Load {
       requests: sum(({ requests }) => requests),
       replies: sum(({ replies }) => replies),
       closes: sum(({ closes }) => closes),
+      cuts: sum(({ cuts }) => cuts),
       errors: sum(({ errors }) => errors),
+      pardoned: sum(({ pardoned }) => pardoned),
       mismatches: sum(({ mismatches }) => mismatches),
       stuck: stuck.length,
       owed: sum((actor) => actor.isOver ? 0 : actor.owed),

@@ -26,6 +26,10 @@ export interface ExactPlan {
   readonly seed: number;
   readonly prefix: string; // of all keys
   readonly late?: { readonly address: number | string; readonly timeoutMs: number };
+  readonly shaky?: number | string; // address of a pool whose servers come and go
+  readonly wire?: number | string; // address of a pool that is reached by unix sockets
+  readonly slowBytes: number; // of values that are read slowly: more than the kernel's buffers take
+  readonly bigBytes: number; // of values that are sent in pieces
   readonly patienceMs: number; // who has waited longer for a reply is stuck
 }
 
@@ -34,7 +38,9 @@ export interface ExactReport {
   readonly requests: number;
   readonly replies: number; // that were as they must be
   readonly closes: number;
+  readonly cuts: number; // closes of roles that reckon with them
   readonly errors: number;
+  readonly pardoned: number; // errors of roles that reckon with them
   readonly mismatches: number;
   readonly stuck: number; // sessions that got no reply within plan.patienceMs
   readonly owed: number; // replies
@@ -98,7 +104,8 @@ export class ExactLoad {
     const load = new ExactLoad();
     scope.teardown(() => load.#end());
     const whole: ExactPlan = {
-      depth: 4, requestsPerSecond: 5000, seed: process.pid, prefix: '', patienceMs: 10_000, ...plan,
+      depth: 4, requestsPerSecond: 5000, seed: process.pid, prefix: '', patienceMs: 10_000,
+      slowBytes: 3 << 20, bigBytes: 10 << 20, ...plan,
     };
     const report = await load.#tell({ name: 'start', plan: whole }, START_PATIENCE_MS);
     if (report.trouble.length > 0 || report.owed > 0) {

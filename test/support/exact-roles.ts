@@ -8,22 +8,26 @@
  *   slow      asks for megabytes and reads them slowly                    queued replies
  *   big       ten megabytes in, slowly, and out again                     collecting, streaming
  *   late      a request that runs into the pool's timeout                 deadlines, dropped replies
+ *   visitor   comes, counts, leaves: in order, or rudely                  accept, close, orphans
+ *   shaky     counts at a server that comes and goes                      connect, errors
+ *   wire      the same requests again and again, over a unix socket       sends cut by a death
  *   idle      nothing until the end                                       state that rests
  */
 import { Actor, type ActorPlan } from './exact-actor.js';
 import { bulkOf } from './exact-values.js';
 
-export type Role = 'mixed' | 'counter' | 'split' | 'half' | 'slow' | 'big' | 'late' | 'idle';
+export type Role = 'mixed' | 'counter' | 'split' | 'half' | 'slow' | 'big' | 'late' | 'visitor'
+  | 'shaky' | 'wire' | 'idle';
 
 const SMALL_BYTES = [64, 100, 700, 3000];
 const NAMES = Array.from({ length: 12 }, (_, i) => `part${i}`);
 const PART_BYTES = 80;
-const SLOW_BYTES = 3 << 20; // more than the kernel's buffers take
 const SLOW_EVERY_MS = 20;
 const SLOW_OWED_MAX = 2;
-const BIG_BYTES = 10 << 20;
-const BIG_PIECE_BYTES = 512 << 10;
+const BIG_PIECES = 20;
 const BIG_PAUSE_MS = 300;
+const VISIT_RUDE_ONE_IN = 4;
+const VISIT_REST_MS = 60;
 const HALF_BYTES = 2000;
 const HALF_PIECES_MAX = 9;
 const HALF_EVERY_MS = 8;
@@ -126,7 +130,7 @@ class Slow extends Actor {
   #lastMs = 0;
 
   protected override prologue(): void {
-    this.set('value', 1, SLOW_BYTES);
+    this.set('value', 1, this.plan.slowBytes);
   }
 
   /** A listener for `readable` keeps the socket from flowing: only read() makes room for more. */
@@ -138,7 +142,7 @@ class Slow extends Actor {
     this.at(nowMs);
     const before = this.requests;
     if (!this.isHurried && this.owed < SLOW_OWED_MAX) {
-      this.get('value', 1, SLOW_BYTES);
+      this.get('value', 1, this.plan.slowBytes);
       this.incr();
       this.flush();
     }
@@ -174,12 +178,13 @@ class Big extends Actor {
     if (this.owed > 0 || this.isHurried || nowMs < this.#restUntilMs) return 0;
     this.#restUntilMs = nowMs + BIG_PAUSE_MS;
     const number = this.#number += 1;
-    this.set('value', number, BIG_BYTES);
+    this.set('value', number, this.plan.bigBytes);
     const bytes = this.takeOut();
-    for (let at = 0; at < bytes.length; at += BIG_PIECE_BYTES) {
-      this.#pieces.push(bytes.subarray(at, at + BIG_PIECE_BYTES));
+    const pieceBytes = Math.ceil(this.plan.bigBytes / BIG_PIECES);
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      this.#pieces.push(bytes.subarray(at, at + pieceBytes));
     }
-    this.get('value', number, BIG_BYTES);
+    this.get('value', number, this.plan.bigBytes);
     this.incr();
     this.#pieces.push(this.takeOut());
     return 3;
@@ -208,6 +213,64 @@ class Late extends Actor {
   protected override incr(): void {}
 }
 
+class Visitor extends Actor {
+  #restUntilMs = 0;
+  #isHalfSaid = false;
+
+  act(nowMs: number): number {
+    if (nowMs < this.#restUntilMs || this.isHurried) return 0;
+    this.at(nowMs);
+    const isDone = this.owed === 0;
+    if (isDone && this.#isHalfSaid) this.#leave();
+    else if (isDone || this.#isHalfSaid) this.#count();
+    else if (this.dice.below(VISIT_RUDE_ONE_IN) === 0) this.#leave();
+    this.#restUntilMs = nowMs + this.dice.below(VISIT_REST_MS);
+    return 1;
+  }
+
+  #count(): void {
+    this.#isHalfSaid = !this.#isHalfSaid;
+    for (let i = 0; i < this.plan.depth; i += 1) this.incr();
+    this.flush();
+  }
+
+  #leave(): void {
+    this.#isHalfSaid = false;
+    const resets = this.dice.isHead() && typeof this.plan.address === 'number';
+    this.comeAgain((socket) => resets ? socket.resetAndDestroy() : socket.destroy());
+  }
+}
+
+/** An error says that nobody knows whether it counted. */
+class Shaky extends Counter {
+  protected override mayFail(text: string): boolean {
+    return text.startsWith('-ERR');
+  }
+}
+
+/** Nothing it says depends on whether what it said before was carried out. */
+class Wire extends Brisk {
+  protected override prologue(): void {
+    this.mset(NAMES, 0, PART_BYTES);
+  }
+
+  protected pipeline(): void {
+    const bytes = SMALL_BYTES.at(-1)!;
+    this.incr();
+    this.set('value', 1, bytes);
+    this.get('value', 1, bytes);
+    this.mget(NAMES, 0, PART_BYTES);
+  }
+
+  protected override get mayBeCut(): boolean {
+    return true;
+  }
+
+  protected override mayFail(text: string): boolean {
+    return text.startsWith('-ERR');
+  }
+}
+
 class Idle extends Actor {
   act(): number {
     return 0;
@@ -216,7 +279,8 @@ class Idle extends Actor {
 
 const ROLES = {
   mixed: Mixed, counter: Counter, split: Split, half: Half,
-  slow: Slow, big: Big, late: Late, idle: Idle,
+  slow: Slow, big: Big, late: Late, visitor: Visitor, shaky: Shaky, wire: Wire,
+  idle: Idle,
 };
 
 export function actorOf(role: Role, plan: ActorPlan): Actor {
