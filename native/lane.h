@@ -364,27 +364,22 @@ class Lane {
   void frameWaiting();
   void sessionEvent(int32_t number, uint32_t what);
 
-  std::vector<int32_t> free_sessions_;
-  std::vector<int32_t> free_requests_;
+  std::vector<int32_t> free_sessions_, free_requests_;
   std::vector<int32_t> freed_requests_;  // free at the next commit
   std::vector<int32_t> dirty_sessions_, dirty_links_;
   std::vector<uint8_t> session_dirty_, link_dirty_;
-  std::vector<int32_t> flushing_;
-  std::vector<int32_t> closing_;
+  std::vector<int32_t> flushing_, closing_;
   std::vector<int32_t> closed_;  // rows to be reused after the next commit
-  std::vector<int32_t>
-      again_;  // sessions whose in chain must be framed without waiting for the socket
+  std::vector<int32_t> again_;   // sessions to be framed from their in chain, whatever comes
   std::vector<uint8_t> session_again_;
   std::vector<int32_t> session_read_;  // by session: the turn of its last receipt
   std::vector<int32_t> starved_;       // sessions that found no request row or no memory
-  std::vector<std::vector<int32_t>>
-      stalled_;                  // by link: sessions that wait for its queue to shrink
+  std::vector<std::vector<int32_t>> stalled_;  // by link: sessions that wait for its queue
   std::vector<int32_t> peeked_;  // ids of unix sockets whose bytes were looked at in this turn
   std::vector<int32_t> near_;    // requests whose reply is held in this turn's arena
   std::vector<uint8_t> rest_;    // scratch for bytes behind a whole large request
   double trimmed_us_ = 0;        // when memory was last given back
-  double starved_since_us_ =
-      0;  // when starved sessions last began to wait for memory, 0 = they do not
+  double starved_since_us_ = 0;  // when they last began to wait for memory, 0 = they do not
   int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need
 
   // takeover.cc, recover.cc

@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = -1021141148;
+inline constexpr int32_t kSchemaHash = 760794919;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kLaneGuard = 1818324581;
@@ -307,6 +307,7 @@ struct alignas(8) LaneRow {
   double whole_us;  // monotonic time when he had every descriptor, and his keeper answered for the lane
   int32_t cause;  // worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs
   double pool_bytes[2];  // bytes of the batches that the lane holds, of each UnitClass; booked before they are claimed
+  uint8_t spare_[64];
 };
 static_assert(offsetof(LaneRow, owner) == 0);
 static_assert(offsetof(LaneRow, claimant) == 4);
@@ -329,7 +330,7 @@ static_assert(offsetof(LaneRow, served_us) == 88);
 static_assert(offsetof(LaneRow, whole_us) == 96);
 static_assert(offsetof(LaneRow, cause) == 104);
 static_assert(offsetof(LaneRow, pool_bytes) == 112);
-static_assert(sizeof(LaneRow) == 128);
+static_assert(sizeof(LaneRow) == 192);
 
 // One row per worker process, of whichever master. Row 0 is never used.
 struct alignas(8) Worker {

@@ -78,7 +78,7 @@ export const directory = table('directory', 'instance', 160, 'Columns of every t
   ['one_way', 'i32', 'migrations: 1 = there is no way back'],
 ]);
 
-export const lane = table('lane', 'instance', 128, 'One row per lane: who owns it and how far it is.', [
+export const lane = table('lane', 'instance', 192, 'One row per lane: who owns it and how far it is.', [
   ['owner', 'i32', 'worker row * 4 + OwnerState, 0 = nobody; changed by compare and swap only'],
   ['claimant', 'i32', 'worker row that asks the owner to freeze, 0 = none; compare and swap'],
   ['keeper', 'i32', 'worker row whose keeper holds the descriptors of the rows; writer: the owner as it claims'],

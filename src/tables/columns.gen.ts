@@ -27,7 +27,7 @@ export const enum TableNumber {
   Count = 22,
 }
 
-export const SCHEMA_HASH = -1021141148;
+export const SCHEMA_HASH = 760794919;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -107,9 +107,9 @@ export const enum Lane {
   WholeUs = 12, // f64: monotonic time when he had every descriptor, and his keeper answered for the lane
   Cause = 26, // i32: worker row * 4 + DeathCause: why that worker dies; writer: itself as it dies, or a master before he kills one that hangs
   PoolBytes = 14, // f64: bytes of the batches that the lane holds, of each UnitClass; booked before they are claimed
-  RowWords = 32,
-  RowDoubles = 16,
-  RowBytes = 128,
+  RowWords = 48,
+  RowDoubles = 24,
+  RowBytes = 192,
 }
 
 /** One row per worker process, of whichever master. Row 0 is never used. */

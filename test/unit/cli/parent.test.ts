@@ -130,7 +130,8 @@ t.test('one that took over and is killed as well', async (t) => {
   mute.child.kill('SIGUSR2');
   const second = await mute.heard(1, 'serves');
   process.kill(first, 'SIGTERM');
-  await waitFor('the first to be gone', () => !isAlive(first));
+  await waitFor('the second to be the parent\'s only child', () =>
+    childrenOf(mute.pid).join() === String(second));
   process.kill(second, 'SIGKILL');
   const third = await waitFor('another one', () => pids(mute, 'serves')[2]);
   t.notOk(isAlive(second), 'Node did not start it, and it is collected none the less');

@@ -58,10 +58,10 @@ t.test('opening a lane again leaves it as it is', async (t) => {
 
 t.test('a version before, whose lane is brought', async (t) => {
   const before = layoutWith({
-    session: replace('opened_us', 'age', 'i32', ''), worker: remove('started_at'),
+    session: replace('opened_us', 'age', 'i32', ''), worker: remove('life'),
   });
   pretend(before);
-  const worker = (plan.tableBase[TableNumber.Worker]! + 5 * Worker.RowBytes) / 8 + Worker.StartedAt;
+  const worker = (plan.tableBase[TableNumber.Worker]! + 5 * Worker.RowBytes + Worker.Life) / 8;
   shared.doubles[worker] = 77;
   const line = 'shared memory: column session.age (i32) is gone here, '
     + 'and no migration is registered: a full restart is needed';
@@ -70,8 +70,8 @@ t.test('a version before, whose lane is brought', async (t) => {
   t.equal(shared.words[Superblock.DirectoryB], 0, 'a refusal changes nothing');
   t.equal(shared.doubles[worker], 77);
 
-  pretend(layoutWith({ session: remove('blamed_at'), worker: remove('started_at') }));
-  t.match(describeUpgrade(segment.fd), { change: 'extended', columns: ['worker.started_at: added',
+  pretend(layoutWith({ session: remove('blamed_at'), worker: remove('life') }));
+  t.match(describeUpgrade(segment.fd), { change: 'extended', columns: ['worker.life: added',
     'session.blamed_at: added'], noWayBack: '' });
   t.match(attach(), { verdict: { change: 'extended' }, mayBring: true, brought: true,
     listed: [Number, SCHEMA_HASH] });
