@@ -12,7 +12,6 @@ import { resolve } from 'node:path';
 import { startAdmin, type Admin, type AdminHandover } from '../admin/server.js';
 import { OperatorError, systemCode, systemReason } from '../base/errors.js';
 import { Log } from '../base/log.js';
-import { stepBack } from '../base/niceness.js';
 import { REDIS_VERSION, VERSION } from '../base/version.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
@@ -144,7 +143,6 @@ export class House implements Belongings {
 
   /** The end of this master, while another one goes on with everything. */
   async leave(): Promise<void> {
-    stepBack();
     await this.admin.close();
     this.listeners.release();
     this.pidFile?.leave();

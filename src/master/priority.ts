@@ -1,15 +1,16 @@
 /**
- * Processes that do nothing for clients must not take the cores from those that do: a starting Node
- * keeps several threads busy for a second, and one that ends gives back a hundred megabytes, which
- * clients would feel more than the takeover itself. So workers start with a lower priority, get the
- * usual one when they are ready, and lose it when they have given their lane away.
+ * Processes that only get ready must not take the cores from those that serve: a starting Node
+ * keeps several threads busy for a second, and clients would feel that more than the takeover
+ * itself. So they start with a lower priority and get the usual one back when they are ready.
  *
- * Without CAP_SYS_NICE there is no way back, so nothing is lowered then but what only has to end.
+ * Without CAP_SYS_NICE there is no way back, so nothing is lowered then.
  */
-import { readFileSync } from 'node:fs';
-import { getPriority } from 'node:os';
-import { lowNiceness, setNiceness } from '../base/niceness.js';
+import { readdirSync, readFileSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 
+/** Weighs about a thirtieth of a usual one: enough to get ready also on a machine without idle time. */
+const LOWER_BY = 15;
+const LOWEST = 19;
 const CAP_SYS_NICE = 23n;
 
 export class Priority {
@@ -18,14 +19,31 @@ export class Priority {
   /** `usual`: niceness of what serves, -20 to 19. */
   constructor(readonly usual: number = getPriority()) {}
 
+  /** Of a process that has just been started: threads that it makes inherit it. */
   lower(pid: number): void {
-    if (this.#isAllowed) setNiceness(pid, lowNiceness(this.usual));
+    if (this.#isAllowed) setQuietly(pid, Math.min(LOWEST, this.usual + LOWER_BY));
   }
 
-  /** Of a process and of its children: a worker has a keeper. */
+  /** Of a process, of its threads, and of its children (a worker has a keeper). */
   restore(pid: number): void {
     if (!this.#isAllowed) return;
-    for (const process of [pid, ...childrenOf(pid)]) setNiceness(process, this.usual);
+    for (const process of [...threadsOf(pid), ...childrenOf(pid)]) setQuietly(process, this.usual);
+  }
+}
+
+function setQuietly(pid: number, niceness: number): void {
+  try {
+    setPriority(pid, niceness);
+  } catch {
+    // It has ended, which is noticed elsewhere.
+  }
+}
+
+function threadsOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number);
+  } catch {
+    return [];
   }
 }
 

@@ -47,7 +47,7 @@ export class Seat {
   #row = 0;
   #state = WorkerState.Free;
   #startedAt = 0; // monotonic ms: when this worker was ready, or took the lane as a standby
-  #isLow = false; // its priority
+  #isLow = false; // its priority, while it gets ready beside one that serves
   #isTaking = false;
   #isDismissed = false; // it has been told to end, in the state that it has now
   #failedTakes = 0;
@@ -183,7 +183,7 @@ export class Seat {
   }
 
   #fill(): void {
-    const { rows, spawn } = this.context;
+    const { rows, spawn, priority } = this.context;
     rows.openLane(this.lane);
     this.#row = rows.takeWorker(this.lane, this.generation);
     this.#state = WorkerState.Starting;
@@ -192,8 +192,8 @@ export class Seat {
     const child = spawn(this.lane, this.#row);
     this.#child = child;
     if (child.pid !== undefined) rows.noteWorker(this.#row, child.pid);
-    this.#isLow = false;
-    if (this.#isLaneServed()) this.#lower();
+    this.#isLow = child.pid !== undefined && this.#isLaneServed();
+    if (this.#isLow) priority.lower(child.pid!);
     child.stderr?.on('data', (text: Buffer) => this.#tellOutput(text.toString()));
     // A process that cannot even be started gives an error event instead of an exit.
     child.once('error', (error) => this.#vacate(child, systemReason(error)));
@@ -220,7 +220,6 @@ export class Seat {
     } else if (state === WorkerState.Frozen) {
       this.#isTaking = false; // taken, and given away again before anybody looked
       this.#setTimer(null, () => {});
-      this.#lower(); // its end costs milliseconds: its memory is large
       log.debug({ event: 'worker_frozen', ...facts },
         `worker ${this.lane} (pid ${this.pid}) has given its lane away and waits`);
     } else if (state === WorkerState.Ready) {
@@ -236,29 +235,16 @@ export class Seat {
     this.#failedStarts = 0;
     this.#startedAt = performance.now(); // how long it took to start is the machine's matter
     // Before the take, which is to be short.
-    this.#restore();
+    if (this.#isLow && this.pid !== null) this.context.priority.restore(this.pid);
+    this.#isLow = false;
     if (this.#mustReopen) this.reopenLog();
     this.#mustReopen = false;
-  }
-
-  /** While it does nothing for clients, it leaves the cores to those that do. */
-  #lower(): void {
-    if (this.#isLow || this.pid === null) return;
-    this.#isLow = true;
-    this.context.priority.lower(this.pid);
-  }
-
-  #restore(): void {
-    if (!this.#isLow || this.pid === null) return;
-    this.#isLow = false;
-    this.context.priority.restore(this.pid);
   }
 
   // --- taking the lane ---
 
   #take(): void {
     this.#isTaking = true;
-    this.#restore();
     this.#order(WorkerOrder.Take);
     this.#setTimer(TAKE_PATIENCE_MS, () => {
       if (this.#isTaking) this.#failTake('it does not answer');

@@ -14,7 +14,6 @@
  */
 import { constants } from 'node:os';
 import { Log } from '../base/log.js';
-import { stepBack } from '../base/niceness.js';
 import { VERSION } from '../base/version.js';
 import type { WorkerOrder } from '../base/worker-order.js';
 import type { Roster } from '../config/roster.js';
@@ -123,10 +122,7 @@ export class Worker {
     const at = this.#workerRow + WorkerRow.Order;
     const order = Atomics.exchange(words, at, Order.None) as Order;
     if (order === Order.Take && !this.#isOwner && this.#service !== null) this.#take(this.#service);
-    if (order === Order.End && !this.#isOwner) {
-      stepBack();
-      this.#exit();
-    }
+    if (order === Order.End && !this.#isOwner) this.#exit();
   }
 
   /** Ends at once; what is under way is lost. */

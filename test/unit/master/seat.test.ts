@@ -133,22 +133,6 @@ t.test('a frozen one takes the lane back, or ends', async (t) => {
   t.equal(rows.orders.at(-1), WorkerOrder.End);
 });
 
-t.test('who waits leaves the cores to who serves', async (t) => {
-  const { seat, say, priority } = begin();
-  say(1, WorkerState.Ready);
-  t.same(priority, [], 'nobody served when it started');
-  seat.pursue(Goal.Serve);
-  seat.look(true);
-  say(1, WorkerState.Serving);
-  seat.pursue(Goal.StandBy);
-  t.same(priority, []);
-  say(1, WorkerState.Frozen);
-  t.same(priority, ['lower 1000']);
-  seat.pursue(Goal.Serve);
-  seat.look(true);
-  t.same(priority, ['lower 1000', 'restore 1000'], 'before it takes the lane again');
-});
-
 t.test('a take that fails is tried again, and counted', async (t) => {
   const { rows, seat, say, changed } = begin();
   seat.pursue(Goal.Serve);
