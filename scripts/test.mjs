@@ -26,8 +26,8 @@ const KILL_GRACE_MS = 5000; // between TERM and KILL of a file that exceeded its
 const STDERR_CHARS = 4000;
 
 const ROUNDS = [
-  { holds: (name) => !isHeavy(name), jobs: availableParallelism(), timeoutS: 120 },
-  { holds: isHeavy, jobs: Math.min(2, availableParallelism()), timeoutS: 240 },
+  { holds: (name) => !isHeavy(name), jobs: availableParallelism(), timeoutS: 300 },
+  { holds: isHeavy, jobs: Math.min(2, availableParallelism()), timeoutS: 900 },
 ];
 
 function isHeavy(name) {

@@ -19,7 +19,7 @@ import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000); // for the whole file, on a busy machine
+t.setTimeout(400_000); // for the whole file, on a busy machine
 
 const redis = await Redis.start(t);
 

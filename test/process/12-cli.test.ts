@@ -14,7 +14,7 @@ import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(180_000); // for the whole file, on a busy machine
+t.setTimeout(400_000); // for the whole file, on a busy machine
 
 const directory = scratch(t);
 const GOOD = { alpha: { listen: '127.0.0.1:6380', redis: true, servers: ['127.0.0.1:6379:1'] } };

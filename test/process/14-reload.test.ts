@@ -17,7 +17,7 @@ import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(200_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const [redis, other] = await Redis.startMany(t, 2) as [Redis, Redis];
 await redis.call('SET', 'where', 'first');

@@ -8,7 +8,7 @@ import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000); // for the whole file, on a busy machine
+t.setTimeout(400_000); // for the whole file, on a busy machine
 
 const redis = await Redis.start(t);
 

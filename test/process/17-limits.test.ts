@@ -11,7 +11,7 @@ import { fullConf, type Directives } from '../support/conf.js';
 import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
 
-t.setTimeout(120_000); // for the whole file, on a busy machine
+t.setTimeout(400_000); // for the whole file, on a busy machine
 
 const redis = await Redis.start(t);
 

@@ -11,7 +11,7 @@ import { connectionsOf, edit, holdings, isHeld, reload } from '../support/hot-re
 import { Redis } from '../support/redis.js';
 import { startUnderLoad, WHOLE_CAST } from '../support/under-load.js';
 
-t.setTimeout(200_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const isRoot = process.getuid!() === 0;
 const servers = await Redis.startMany(t, 3);

@@ -18,7 +18,7 @@ import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { startUnderLoad } from '../support/under-load.js';
 
-t.setTimeout(230_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const servers = await Redis.startMany(t, 3);
 

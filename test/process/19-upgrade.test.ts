@@ -14,7 +14,7 @@ import { Redis } from '../support/redis.js';
 import { startUnderLoad, WHOLE_CAST } from '../support/under-load.js';
 import { within } from '../support/wait-for.js';
 
-t.setTimeout(230_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const QUICK = { upgrade_canary: '50ms' };
 const servers = await Redis.startMany(t, 3);

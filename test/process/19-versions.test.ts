@@ -20,7 +20,7 @@ import {
   buildVariant, columns, insertAfter, migrations, replaceColumn, type Changes,
 } from '../support/variant.js';
 
-t.setTimeout(230_000); // for the whole file, which builds two programs, on a busy machine
+t.setTimeout(800_000); // for the whole file, which builds two programs, on a busy machine
 
 /** session.hops is new, 7 in rows that are older than it; idle= shows it. */
 const HOPS = insertAfter('session', 'blamed_at', "['hops', 'i32', 'so far', 1, 7]");

@@ -14,7 +14,7 @@ import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { startUnderLoad, WHOLE_CAST } from '../support/under-load.js';
 
-t.setTimeout(230_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const QUICK = { upgrade_canary: '50ms' };
 const isRoot = process.getuid!() === 0;

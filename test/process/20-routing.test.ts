@@ -38,7 +38,7 @@ function poolsOf(): { [name: string]: Directives } {
   return pools;
 }
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 const pools = poolsOf();
 const nutcracker = await startNutcracker(t, pools);
 const baton = await Baton.start(t, { pools, global: { worker_processes: 2 } });

@@ -16,7 +16,7 @@ import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000); // for the whole file, on a busy machine
+t.setTimeout(400_000); // for the whole file, on a busy machine
 
 const WORDS = 1000; // more than will come
 const redis = await Redis.start(t);

@@ -12,7 +12,7 @@ import { encode, errorText, plain, show, type Argument } from '../support/resp.j
 import { dice, type Dice } from '../support/seed.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 const QUICK = { reconnect_min: 1, reconnect_max: 20 };
 
 const echo = (request: Received): void => {

@@ -15,7 +15,7 @@ import { waitFor } from '../support/wait-for.js';
 
 const MIB = 1024 * 1024;
 
-t.setTimeout(200_000);
+t.setTimeout(800_000);
 const redis = await Redis.start(t);
 const baton = await Baton.start(t, { servers: [redis] });
 

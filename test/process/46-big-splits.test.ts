@@ -12,7 +12,7 @@ import { encode, errorText, plain, type Reply } from '../support/resp.js';
 import { dice } from '../support/seed.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 const MIB = 1024 * 1024;
 const POOL = { hash: 'md5', distribution: 'modula' };
 const servers = await Redis.startMany(t, 3);

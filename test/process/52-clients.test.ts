@@ -11,7 +11,7 @@ import { spawnChild } from '../support/children.js';
 import { Redis } from '../support/redis.js';
 import { encode } from '../support/resp.js';
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 const servers = await Redis.startMany(t, 3);
 const baton = await Baton.start(t, {
   servers, pool: { distribution: 'ketama' }, global: { worker_processes: 2 },

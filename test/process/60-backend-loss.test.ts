@@ -13,7 +13,7 @@ import { errorText, plain, show, type Reply } from '../support/resp.js';
 import { dice } from '../support/seed.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 const QUICK = { reconnect_min: 20, reconnect_max: 200 };
 const ok = (request: Received): void => request.reply('+OK\r\n');
 const isError = (reply: Reply): boolean => /^[A-Z]+ /.test(errorText(reply));

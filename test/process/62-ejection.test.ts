@@ -15,7 +15,7 @@ import { plain, type Reply } from '../support/resp.js';
 import type { Scope } from '../support/scope.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 const KEYS = Array.from({ length: 1000 }, (_, i) => `${i * 7919}:key`);
 const EJECT = { auto_eject_hosts: true, server_failure_limit: 2, timeout: 400, reconnect_min: 20 };
 

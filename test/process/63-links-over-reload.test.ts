@@ -14,7 +14,7 @@ import { errorText } from '../support/resp.js';
 import { startUnderLoad } from '../support/under-load.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(200_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const CLIENTS = 8;
 

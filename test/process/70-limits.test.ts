@@ -12,7 +12,7 @@ import { Redis } from '../support/redis.js';
 import { encode, errorText, plain } from '../support/resp.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(180_000);
+t.setTimeout(400_000);
 const MIB = 1024 * 1024;
 const redis = await Redis.start(t);
 await redis.call('SET', 'value:100k', 'x'.repeat(100_000));

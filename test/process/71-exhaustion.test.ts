@@ -12,7 +12,7 @@ import { Redis } from '../support/redis.js';
 import { encode, plain, show } from '../support/resp.js';
 import { pass, waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000);
+t.setTimeout(400_000);
 const MIB = 1024 * 1024;
 const redis = await Redis.start(t);
 await redis.call('SET', 'value:1m', Buffer.alloc(MIB, 'x'));

@@ -15,7 +15,7 @@ import { dice } from '../support/seed.js';
 import { startUnderLoad } from '../support/under-load.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(400_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 t.jobs = 3; // much of the time is the pause before a worker that keeps dying is replaced
 
 const servers = await Redis.startMany(t, 3);

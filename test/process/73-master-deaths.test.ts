@@ -18,7 +18,7 @@ import { Redis } from '../support/redis.js';
 import { startUnderLoad } from '../support/under-load.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(240_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 t.jobs = 2;
 
 const servers = await Redis.startMany(t, 3);

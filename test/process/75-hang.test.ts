@@ -12,7 +12,7 @@ import { Redis } from '../support/redis.js';
 import { startUnderLoad } from '../support/under-load.js';
 import { pass, waitFor } from '../support/wait-for.js';
 
-t.setTimeout(120_000); // for the whole file, on a busy machine
+t.setTimeout(400_000); // for the whole file, on a busy machine
 t.jobs = 3; // most of the time is waiting
 
 const servers = await Redis.startMany(t, 3);

@@ -16,7 +16,7 @@ import { isAlive, titleOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { startUnderLoad } from '../support/under-load.js';
 
-t.setTimeout(240_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const GLOBAL = { worker_standby: 1, upgrade_canary: '50ms' };
 const servers = await Redis.startMany(t, 3);

@@ -12,7 +12,7 @@ import { buildBareLane } from '../torture/bare-build.js';
 import { Torture } from '../torture/torture.js';
 import { dice } from '../support/seed.js';
 
-t.setTimeout(200_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 t.jobs = 2;
 
 const KILLS = 200;

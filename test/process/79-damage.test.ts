@@ -15,7 +15,7 @@ import { Redis } from '../support/redis.js';
 import { dice } from '../support/seed.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(300_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 t.jobs = 4; // much of the time is the pause before a worker that keeps dying is replaced
 
 const servers = await Redis.startMany(t, 3);

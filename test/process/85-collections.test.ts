@@ -12,7 +12,7 @@ import { Baton } from '../support/baton.js';
 import { spawnChild } from '../support/children.js';
 import { Redis } from '../support/redis.js';
 
-t.setTimeout(180_000);
+t.setTimeout(400_000);
 
 interface TraceEvent {
   readonly name: string;

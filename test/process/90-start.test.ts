@@ -15,7 +15,7 @@ import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
 import { waitFor } from '../support/wait-for.js';
 
-t.setTimeout(240_000); // for the whole file, on a busy machine
+t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const START_PATIENCE_MS = 60_000;
 
