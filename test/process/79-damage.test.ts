@@ -123,7 +123,7 @@ t.test('links, and requests on them', { buffered: true }, async (t) => {
   for (const [table, column, value] of [
     [TableNumber.Link, Link.State, 99], [TableNumber.Link, Link.Requests, 1 << 20],
     [TableNumber.Link, Link.RequestTail, 7], [TableNumber.Request, Request.LinkNext, -9],
-    [TableNumber.Request, Request.Link, 200], [TableNumber.Link, Link.InBytes, 50],
+    [TableNumber.Request, Request.Link, 2], [TableNumber.Link, Link.InBytes, 50],
   ] as const) {
     for (const { client } of lane.slice(0, 2)) client.push('*2\r\n$3\r\nGET\r\n$4\r\nheld\r\n');
     others[0]!.client.push('*2\r\n$3\r\nGET\r\n$4\r\nheld\r\n');

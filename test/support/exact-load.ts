@@ -68,7 +68,8 @@ type Told = Order extends infer Each ? Each extends Order ? Omit<Each, 'number'>
 
 const DRIVER = fileURLToPath(new URL('./exact-driver.js', import.meta.url));
 const START_PATIENCE_MS = 45_000;
-const ROUND_PATIENCE_MS = 15_000;
+/** Ten megabytes may wait for the cold start of a lane, on a slow machine. */
+const ROUND_PATIENCE_MS = 45_000;
 const FINISH_PATIENCE_MS = 25_000;
 const REPLIES_MIN = 5; // of a role: more than its handshake and its last questions have
 
