@@ -27,7 +27,7 @@ const FLAGS = [
   '-fvisibility=hidden', '-DBATON_FAULTS',
 ];
 /** What needs Node, or belongs to masters. */
-const NOT_OF_A_LANE = /binding|addon|attach|loop|libuv|process|socket/;
+const NOT_OF_A_LANE = /binding|addon|attach|crash|death-watch|loop|libuv|process|socket/;
 const OBJECTS = join(repositoryRoot, 'build-faults/objects');
 
 /** Returns the program's path. Rejects with what the compiler said. */
