@@ -153,7 +153,7 @@ t.test('two upgrades and a death lose no session; then Ctrl-C leaves nothing', a
     t.equal(await client.call('INCR', 'n'), count += 1);
     for (const pid of treeOf(start.pid)) seen.add(pid);
     return start.output.includes(`what master ${killed} had left is adopted`);
-  });
+  }, START_PATIENCE_MS);
   t.equal(await client.call('INCR', 'n'), count += 1);
   for (const pid of treeOf(start.pid)) seen.add(pid);
   process.kill(start.pid, 'SIGINT');
