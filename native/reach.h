@@ -183,7 +183,8 @@ class Reach {
   }
 
   const char* fault(Link& link, int32_t number) {
-    constexpr int32_t kFlags = kLinkFlagUnix | kLinkFlagWantWrite | kLinkFlagLeaving;
+    constexpr int32_t kFlags =
+        kLinkFlagUnix | kLinkFlagWantWrite | kLinkFlagLeaving | kLinkFlagLost;
     if (!isWithin(link.state, kLinkStateResolving + 1)) return "its state";
     if (link.fd != lane_.linkFd(number) && link.fd != -1) return "its descriptor";
     if (link.fd == -1 && link.state == kLinkStateUp) return "its descriptor";

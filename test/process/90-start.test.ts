@@ -127,7 +127,7 @@ t.test('killed, it takes its processes along', async (t) => {
   t.pass('nothing runs on');
 });
 
-t.test('two upgrades and a death lose no session; then Ctrl-C leaves nothing', async (t) => {
+t.test('two upgrades lose no session; then Ctrl-C leaves nothing', async (t) => {
   const folder = scratch(t);
   const { conf, ports } = await writeConf(folder);
   const start = new Start(t, conf, folder);
@@ -147,13 +147,6 @@ t.test('two upgrades and a death lose no session; then Ctrl-C leaves nothing', a
     t.notOk(isAlive(old!));
   }
   t.equal(start.output.match(/sessions stay/g)?.length, 2, 'and it tells about them');
-  const [killed] = start.masters();
-  process.kill(killed!, 'SIGKILL');
-  await waitFor(`another master to adopt; it said ${start.output}`, async () => {
-    t.equal(await client.call('INCR', 'n'), count += 1);
-    for (const pid of treeOf(start.pid)) seen.add(pid);
-    return start.output.includes(`what master ${killed} had left is adopted`);
-  }, START_PATIENCE_MS);
   t.equal(await client.call('INCR', 'n'), count += 1);
   for (const pid of treeOf(start.pid)) seen.add(pid);
   process.kill(start.pid, 'SIGINT');
