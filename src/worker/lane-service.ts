@@ -81,8 +81,10 @@ export class LaneService {
     native.laneVet(isOurs(this.segment, this.lane));
     bringLane(this.segment, this.lane);
     native.laneBegin();
-    const hasBegunAnew = this.#laneLog.onFindings(native.laneFindings());
-    if (CHECKS) this.#check();
+    const findings = native.laneFindings();
+    const hasBegunAnew = this.#laneLog.onFindings(findings);
+    // What was damaged is whole again only after the first turn.
+    if (CHECKS && findings.length === 0) this.#check();
     if (claim === Claim.Fresh || hasBegunAnew) this.#writeFirstClientId();
     this.#cutUnknown();
     this.#serve();
