@@ -7,6 +7,16 @@ import { constants } from 'node:os';
  * of that pid, or only what its parent has yet to collect.
  */
 export function birthOf(pid: number): string | null {
+  const found = stateOf(pid);
+  return found === null || found.isDead ? null : found.birth;
+}
+
+/** Whether the process is there, if only for its parent to collect. */
+export function isLeft(pid: number, birth: string): boolean {
+  return stateOf(pid)?.birth === birth;
+}
+
+function stateOf(pid: number): { readonly isDead: boolean; readonly birth: string } | null {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
@@ -15,8 +25,7 @@ export function birthOf(pid: number): string | null {
   }
   // The second field, in brackets, may hold blanks and brackets: fields are counted behind it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const isDead = fields[0] === 'Z' || fields[0] === 'X';
-  return isDead ? null : fields[19] ?? null;
+  return { isDead: fields[0] === 'Z' || fields[0] === 'X', birth: fields[19]! };
 }
 
 /** What ps shows of a process; '' when there is none. */

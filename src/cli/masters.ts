@@ -32,7 +32,10 @@ export class Masters {
     return this.#known;
   }
 
-  /** Of the master that ended last, as a shell says it; null: none has. */
+  /**
+   * How the master that served last has ended, or the one that ended last if that has not, as a
+   * shell says it; null: none has ended.
+   */
   get lastCode(): number | null {
     return this.#last?.code ?? null;
   }
@@ -62,7 +65,9 @@ export class Masters {
     const index = this.#known.indexOf(pid);
     if (index >= 0) this.#known.splice(index, 1);
     else if (this.#last?.pid !== pid) return;
-    this.#last = { pid, code };
+    // Two that end at once are not collected in the order in which they ended.
+    const hasServerEnded = this.#hasServed && this.#last?.pid === this.#inCharge;
+    if (!hasServerEnded || pid === this.#inCharge) this.#last = { pid, code };
   }
 
   /** To whom a signal is to be forwarded, oldest first. */

@@ -15,7 +15,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { ExitCode, OperatorError, systemReason } from '../base/errors.js';
-import { birthOf, shellCode } from '../base/process-state.js';
+import { birthOf, isLeft, shellCode } from '../base/process-state.js';
 import { BackOff } from '../master/back-off.js';
 import { PARENT_LINE_VARIABLE } from '../master/parent-line.js';
 import { howToExec } from '../master/typed-command.js';
@@ -117,6 +117,11 @@ class Parent {
     return birth !== null && birth === this.#births.get(pid);
   }
 
+  #isUncollected(pid: number): boolean {
+    const birth = this.#births.get(pid);
+    return typeof birth === 'string' && isLeft(pid, birth);
+  }
+
   #childEnded(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
     this.#isChildGone = true;
     this.#masters.hear(`here ${child.pid!}\n`); // one that died before it could say so
@@ -129,10 +134,13 @@ class Parent {
     for (const { pid, status } of native.processReapOrphans(own)) this.#masters.end(pid, status);
   }
 
-  /** They have let go of the line; what is left of them takes a moment to be gone. */
+  /**
+   * They have let go of the line; what is left of them takes a moment to be gone. One whose own
+   * parent is just ending comes to us only then: how it has ended is not known before.
+   */
   #finish(): void {
-    const isOver = this.#isChildGone && !this.#masters.pids.some((pid) => this.#isThere(pid));
-    this.#collect(); // afterwards: one that has just died is to be asked how
+    this.#collect();
+    const isOver = this.#isChildGone && !this.#masters.pids.some((pid) => this.#isUncollected(pid));
     if (!isOver) setTimeout(() => this.#finish(), COLLECT_EVERY_MS);
     else if (!this.#replace()) this.#resolve(this.#masters.lastCode ?? ExitCode.Failed);
   }
@@ -146,7 +154,7 @@ class Parent {
     if (this.#backOff.quickDeaths > QUICK_DEATHS_MAX) return false;
     this.#masters.restart();
     process.stderr.write(`baton: the master died (signal ${code - SIGNALLED}): another one starts ` +
-      `${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`} and adopts what it has left\n`);
+      `${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`}\n`);
     this.#pause = setTimeout(() => this.#start(), pauseMs);
     if (this.#end !== null) this.#forward(this.#end);
     return true;

@@ -51,6 +51,16 @@ t.test('the one in charge has died without a word', async (t) => {
   t.same(masters.receivers('SIGHUP'), []);
 });
 
+t.test('whoever is collected last, the code of the one that served counts', async (t) => {
+  const masters = hearing('here 7', 'serving 7', 'here 9', 'serving 9');
+  masters.end(9, 137);
+  masters.end(7, 0);
+  t.equal(masters.lastCode, 137, 'both had ended when the first was collected');
+  const back = hearing('here 7', 'serving 7', 'here 9', 'serving 9', 'ended 9 1', 'serving 7');
+  back.end(7, 0);
+  t.equal(back.lastCode, 0, 'after a roll back the old one serves');
+});
+
 t.test('the code of the last one counts, and what the kernel says of it', async (t) => {
   t.equal(hearing('here 7', 'here 9', 'ended 9 1', 'ended 7 0').lastCode, 0);
   t.equal(hearing('here 7', 'here 9', 'ended 7 0', 'ended 9 1').lastCode, 1);
