@@ -213,8 +213,8 @@ async function startAll(settings, conf, folder, children, stop, print) {
     children.push(child);
     await untilAnswering(child, server.address, stop);
   }
-  // Without a pid file its shared memory has no name that a kill could leave behind.
-  const args = [join(root, 'bin/baton'), '-c', conf];
+  // By its pid file another master finds what one that was killed has left.
+  const args = [join(root, 'bin/baton'), '-c', conf, '-p', join(folder, 'baton.pid')];
   const baton = new Child('Baton', process.execPath, args, (line) => showLogLine(line, print));
   children.push(baton);
   for (const pool of settings.pools) await untilAnswering(baton, pool.listen, stop);

@@ -13,7 +13,7 @@ import { freePort } from '../support/free-port.js';
 import { isAlive, titleOf, treeOf } from '../support/processes.js';
 import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
-import { waitFor } from '../support/wait-for.js';
+import { Hopeless, waitFor } from '../support/wait-for.js';
 
 t.setTimeout(800_000); // for the whole file, on a busy machine
 
@@ -127,7 +127,7 @@ t.test('killed, it takes its processes along', async (t) => {
   t.pass('nothing runs on');
 });
 
-t.test('two upgrades lose no session; then Ctrl-C leaves nothing', async (t) => {
+t.test('two upgrades and a death lose no session; then Ctrl-C leaves nothing', async (t) => {
   const folder = scratch(t);
   const { conf, ports } = await writeConf(folder);
   const start = new Start(t, conf, folder);
@@ -138,8 +138,9 @@ t.test('two upgrades lose no session; then Ctrl-C leaves nothing', async (t) => 
   for (let upgrade = 1; upgrade <= 2; upgrade += 1) {
     const [old] = start.masters();
     process.kill(start.parentPid, 'SIGUSR2');
-    await waitFor(`another master, alone; it said ${start.output}`, async () => {
-      t.equal(await client.call('INCR', 'n'), count += 1);
+    await waitFor('another master, alone', async () => {
+      const reply = await client.call('INCR', 'n');
+      if (reply !== (count += 1)) throw new Hopeless(`${JSON.stringify(reply)}; ${start.output}`);
       for (const pid of treeOf(start.pid)) seen.add(pid);
       const masters = start.masters();
       return masters.length === 1 && masters[0] !== old;
@@ -147,6 +148,14 @@ t.test('two upgrades lose no session; then Ctrl-C leaves nothing', async (t) => 
     t.notOk(isAlive(old!));
   }
   t.equal(start.output.match(/sessions stay/g)?.length, 2, 'and it tells about them');
+  const [killed] = start.masters();
+  process.kill(killed!, 'SIGKILL');
+  await waitFor('another master to adopt', async () => {
+    const reply = await client.call('INCR', 'n');
+    if (reply !== (count += 1)) throw new Hopeless(`${JSON.stringify(reply)}; ${start.output}`);
+    for (const pid of treeOf(start.pid)) seen.add(pid);
+    return start.output.includes(`what master ${killed} had left is adopted`);
+  }, START_PATIENCE_MS);
   t.equal(await client.call('INCR', 'n'), count += 1);
   for (const pid of treeOf(start.pid)) seen.add(pid);
   process.kill(start.pid, 'SIGINT');
