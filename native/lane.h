@@ -238,6 +238,9 @@ class Lane {
 
   int32_t takeSessionRow();
 
+  // vet.cc: a CLIENT ID of this lane.
+  bool isOwnId(double id) const;
+
  private:
   friend class Applier;
 

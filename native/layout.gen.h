@@ -9,6 +9,7 @@ inline constexpr int32_t kSchemaHash = 760794919;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kLaneGuard = 1818324581;
+inline constexpr int32_t kLanesMax = 64;
 inline constexpr int32_t kHistogramBuckets = 224;
 
 enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Wire, Listener, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
@@ -468,7 +469,7 @@ struct alignas(8) LaneHead {
   int32_t links_open;  // links now
   int32_t nodes_used;  // nodes the lane holds
   int32_t chunks_used;  // chunks the lane holds
-  double next_client_id;  // CLIENT ID of the next session
+  double next_client_id;  // CLIENT ID of the next session, 0 = the lane has given none
   double now_us;  // lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
   double ownerless_us;  // how long nobody owned the lane, all times together
   int32_t step;  // Step: what the owner is at; no undo takes it back

@@ -90,6 +90,8 @@ class Reach {
     constexpr int32_t kModes = kSessionModeNeedsAuth | kSessionModeResp3;
     if (!isWithin(session.state, kSessionStateClosing + 1)) return "its state";
     if (session.fd != lane_.sessionFd(number)) return "its descriptor";
+    const bool is_open = session.state == kSessionStateOpen;
+    if (is_open && !lane_.isOwnId(session.client_id)) return "its id";
     if (!isWithin(session.pool, lane_.sizes.pools)) return "its pool";
     if (!isWithin(session.listener, lane_.sizes.listeners)) return "its listener";
     if ((session.mode & ~kModes) != 0 || (session.flags & ~kSessionFlags) != 0) return "its flags";

@@ -16,7 +16,6 @@ namespace baton {
 namespace {
 
 constexpr int kAcceptsPerTurn = 64;
-constexpr int kLanesMax = 64;
 constexpr char kMaxClients[] = "-ERR max number of clients reached\r\n";
 
 void refuse(int fd) {
@@ -130,7 +129,7 @@ void Lane::fillSession(int32_t number, int32_t listener, const sockaddr_storage&
   session.opened_us = session.active_us = head->now_us;
   session.last_command = -1;
   session.client_id = head->next_client_id;
-  head->next_client_id += kLanesMax;  // ids of lanes interleave
+  head->next_client_id += kLanesMax;
   SessionInfo& info = journal.touch(infos[number]);
   const int32_t info_imaged = info.imaged;
   info = {};

@@ -25,6 +25,12 @@ constexpr int kRounds = 4;  // what one row's damage does to others shows when i
 
 }  // namespace
 
+// Ids of lanes interleave: no two lanes give one away.
+bool Lane::isOwnId(double id) const {
+  constexpr double kBeyond = 9007199254740992;  // 2^53: not every whole number is a double from there
+  return id > 0 && id < kBeyond && std::fmod(id - 1, kLanesMax) == number;
+}
+
 // Words from which everything else is found.
 bool Lane::isHeadSound() const {
   const auto within = [](int32_t value, int32_t low, int32_t high) {
@@ -36,7 +42,8 @@ bool Lane::isHeadSound() const {
          (head->closing == 0 || within(head->turn - head->closing, 0, 1)) &&
          within(head->undone, 0, head->turn) && within(head->receipts, 0, sizes.receipts) &&
          head->now_us >= 0 && head->now_us <= monotonicUs() &&
-         std::isfinite(head->ownerless_us) && std::isfinite(head->next_client_id);
+         std::isfinite(head->ownerless_us) &&
+         (head->next_client_id == 0 || isOwnId(head->next_client_id));
 }
 
 // What a receipt of the undone turn says of where bytes lie.

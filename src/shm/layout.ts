@@ -31,6 +31,9 @@ export const FORMAT = 1;
 /** What lane_head.guard holds in a lane that is whole. */
 export const LANE_GUARD = 0x6c616e65;
 
+/** Lanes that an instance can have; the step from one CLIENT ID of a lane to its next. */
+export const LANES_MAX = 64;
+
 export const superblock = table('superblock', 'instance', 256, 'What this object is and how it is cut.', [
   ['magic', 'i32', '0x42544f4e, written last: a half-made object is not an instance'],
   ['format', 'i32', 'FORMAT of the program that made it'],
@@ -168,7 +171,7 @@ export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit wo
   ['links_open', 'i32', 'links now'],
   ['nodes_used', 'i32', 'nodes the lane holds'],
   ['chunks_used', 'i32', 'chunks the lane holds'],
-  ['next_client_id', 'f64', 'CLIENT ID of the next session'],
+  ['next_client_id', 'f64', 'CLIENT ID of the next session, 0 = the lane has given none'],
   ['now_us', 'f64', 'lane time at the turn\'s start, µs: CLOCK_MONOTONIC less the time without an owner'],
   ['ownerless_us', 'f64', 'how long nobody owned the lane, all times together'],
   ['step', 'i32', 'Step: what the owner is at; no undo takes it back'],

@@ -3,9 +3,11 @@
  * knows the superblock's capacities computes the same map. Offsets are bytes from the object's start;
  * a lane's tables and regions lie in one extent, which TypeScript sees as one ArrayBuffer.
  */
-import { CHUNK_BYTES, tables } from './layout.js';
+import { CHUNK_BYTES, LANES_MAX, tables } from './layout.js';
 import { alignUp, textHash } from './schema.js';
 import { Node, TableNumber } from '../tables/columns.gen.js';
+
+export { LANES_MAX };
 
 export interface Capacities {
   readonly lanes: number;
@@ -51,7 +53,6 @@ export const ARGUMENT_WORDS = 3 << 18;
 export const SCRATCH_BYTES = 4 << 20;
 export const DESCRIPTORS = 16384;
 export const RECEIPTS = 4096;
-export const LANES_MAX = 64;
 /** Processes that may be there at once: workers that serve, start, drain or are frozen. */
 export const WORKERS_MAX = 4 * LANES_MAX;
 /** Columns that one half of the directory can list. */

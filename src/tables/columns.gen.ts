@@ -212,7 +212,7 @@ export const enum LaneHead {
   LinksOpen = 18, // i32: links now
   NodesUsed = 19, // i32: nodes the lane holds
   ChunksUsed = 20, // i32: chunks the lane holds
-  NextClientId = 11, // f64: CLIENT ID of the next session
+  NextClientId = 11, // f64: CLIENT ID of the next session, 0 = the lane has given none
   NowUs = 12, // f64: lane time at the turn's start, µs: CLOCK_MONOTONIC less the time without an owner
   OwnerlessUs = 13, // f64: how long nobody owned the lane, all times together
   Step = 28, // i32: Step: what the owner is at; no undo takes it back

@@ -89,10 +89,9 @@ export class LaneLog implements LaneEvents {
       `a request of client ${client} is answered with an error: workers died of it; it is ${head}`);
   }
 
-  /** What an owner before has left damaged. Returns whether the whole lane has begun anew. */
-  onFindings(findings: readonly Finding[]): boolean {
+  /** What an owner before has left damaged. */
+  onFindings(findings: readonly Finding[]): void {
     for (const { kind, row, what } of findings) this.#onFinding(kind, row, what);
-    return findings.some(({ kind }) => kind === FindingKind.Lane);
   }
 
   #onFinding(kind: FindingKind, row: number, what: string): void {

@@ -19,7 +19,7 @@ import { LinkSet } from '../proxy/link-set.js';
 import { makeRoutes, type PoolRoute } from '../proxy/pool-route.js';
 import { SessionDesk } from '../proxy/session-desk.js';
 import { bringLane, isOurs } from '../shm/bring-lane.js';
-import { Claim, LaneState, ListenerState } from '../shm/codes.js';
+import { LaneState, ListenerState } from '../shm/codes.js';
 import { LANES_MAX } from '../shm/plan.js';
 import type { Segment } from '../shm/segment.js';
 import { Lane, LaneHead, Listener, PoolCounter, Superblock, TableNumber } from '../tables/columns.gen.js';
@@ -32,6 +32,8 @@ import { Timers } from './timers.js';
 const DRAIN_EVERY_MS = 20;
 /** A turn at least so often, however quiet it is: the lane's heartbeat. */
 const HEARTBEAT_MS = 100;
+/** More than a lane's life has; beyond, ids would no longer be whole numbers. */
+const EPOCHS_OF_IDS = 2 ** 15;
 /** For tests: the lane is checked when it is taken, and so often while it serves. */
 const CHECKS = process.env['BATON_CHECKS'] === '1';
 const CHECK_EVERY_MS = 250;
@@ -77,15 +79,15 @@ export class LaneService {
   }
 
   /** The lane has just become this process's: from rows to a running loop. */
-  begin(claim: Claim): void {
+  begin(): void {
     native.laneVet(isOurs(this.segment, this.lane));
     bringLane(this.segment, this.lane);
     native.laneBegin();
     const findings = native.laneFindings();
-    const hasBegunAnew = this.#laneLog.onFindings(findings);
+    this.#laneLog.onFindings(findings);
     // What was damaged is whole again only after the first turn.
     if (CHECKS && findings.length === 0) this.#check();
-    if (claim === Claim.Fresh || hasBegunAnew) this.#writeFirstClientId();
+    this.#writeFirstClientId();
     this.#cutUnknown();
     this.#serve();
   }
@@ -226,10 +228,12 @@ export class LaneService {
     Atomics.store(this.segment.shared.words, this.#laneRow + Lane.State, state);
   }
 
-  /** Ids of lanes interleave, and one that begins anew begins beyond all ids it has given. */
+  /** Ids of lanes interleave, and a lane that begins anew begins beyond all ids it has given. */
   #writeFirstClientId(): void {
+    const { doubles, head } = this.#view;
+    const at = head / 2 + LaneHead.NextClientId;
+    if (doubles[at] !== 0) return;
     const epoch = this.segment.shared.words[this.#laneRow + Lane.Epoch]!;
-    this.#view.doubles[this.#view.head / 2 + LaneHead.NextClientId] =
-      (epoch - 1) * 2 ** 31 * LANES_MAX + this.lane + 1;
+    doubles[at] = (epoch - 1) % EPOCHS_OF_IDS * 2 ** 31 * LANES_MAX + this.lane + 1;
   }
 }

@@ -19,7 +19,7 @@ import type { WorkerOrder } from '../base/worker-order.js';
 import type { Roster } from '../config/roster.js';
 import { native } from '../native/binding.js';
 import { commandNames, commandShapes } from '../proxy/dispatch.js';
-import { WorkerOrder as Order, WorkerState, type Claim } from '../shm/codes.js';
+import { WorkerOrder as Order, WorkerState } from '../shm/codes.js';
 import { mayBring, prepareLanes } from '../shm/bring-lane.js';
 import { Segment } from '../shm/segment.js';
 import { TableNumber, Worker as WorkerRow } from '../tables/columns.gen.js';
@@ -161,7 +161,7 @@ export class Worker {
   #take(service: LaneService): void {
     const claim = this.#claim(service.lane);
     if (claim < 0) this.#fail(claim);
-    else this.#serve(service, claim);
+    else this.#serve(service);
   }
 
   #fail(claim: number): void {
@@ -169,9 +169,9 @@ export class Worker {
     this.#setState(WorkerState.Ready);
   }
 
-  #serve(service: LaneService, claim: Claim): void {
+  #serve(service: LaneService): void {
     this.#isOwner = true;
-    service.begin(claim);
+    service.begin();
     this.#column(WorkerRow.Error, 0);
     this.#setState(WorkerState.Serving);
   }
@@ -191,7 +191,7 @@ export class Worker {
     if (claim < 0) return this.#fail(claim);
     this.#service = service;
     this.#column(WorkerRow.Lane, lane);
-    this.#serve(service, claim);
+    this.#serve(service);
     this.#log.role = `worker ${lane}`;
     this.#settleIn(lane);
   }

@@ -88,6 +88,7 @@ const BAD_SESSIONS: readonly (readonly [Session, number])[] = [
   [Session.State, 77], [Session.Fd, 3], [Session.Pool, -1], [Session.Flags, 1 << 20],
   [Session.RequestHead, 12], [Session.Requests, 3], [Session.InBytes, 100], [Session.OutBytes, -5],
   [Session.OutHead, 1 << 30], [Session.WholeBytes, 9], [Session.StalledOn, 1 << 20],
+  [Session.ClientId * 2, 1], // the lower half of a double
 ];
 
 t.test('sessions', { buffered: true }, async (t) => {
