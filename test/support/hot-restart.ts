@@ -97,8 +97,10 @@ export async function reload(
 /** USR2 to the master; until the new one, whose pid is returned, serves every lane. */
 export async function upgrade(baton: Baton): Promise<number> {
   const old = baton.pid;
+  const failures = count(baton, 'upgrade_failed');
   process.kill(old, 'SIGUSR2');
   await reached(baton, 'the new master to serve', () => {
+    if (count(baton, 'upgrade_failed') > failures) throw new Hopeless('the upgrade failed');
     const pid = baton.pidIn(baton.pidFile);
     return pid !== null && pid !== old && baton.pidIn(baton.oldPidFile) === old
       && isServedBy(baton, pid);
