@@ -106,6 +106,13 @@ int watchMaster(int pid) {
   return number;
 }
 
+// The kernel grows a descriptor table by doubling and waits for a grace period each time, some
+// milliseconds: it is made as large as it will ever be before anybody waits.
+void growDescriptorTable() {
+  const int last = lane->bellFd();
+  if (dup3(berth->bell_fd, last, O_CLOEXEC) == last) close(last);
+}
+
 Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   const auto plan = info[0].As<Napi::Object>();
   const auto bases = plan.Get("tableBases").As<Napi::Float64Array>();
@@ -137,6 +144,7 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   berth->bell_fd = number("bellFd");
   berth->keeper_fd = number("keeperFd");
   berth->dock_fd = number("dockFd");
+  if (berths.empty()) growDescriptorTable();
   if (master_fd < 0) master_fd = watchMaster(number("masterPid"));
   const auto at = static_cast<size_t>(berth->number);
   if (berths.size() <= at) berths.resize(at + 1);
@@ -169,8 +177,7 @@ int select(int32_t number) {
   lane = &berth->lane;
   const int failed = placeGear();
   if (failed != 0) return failed;
-  // The kernel grows a descriptor table by doubling and waits for a grace period each time: do it
-  // now, and put the doorbell there, behind everything else.
+  // The doorbell lies behind everything else.
   lane->doorbell_fd = dup3(berth->bell_fd, lane->bellFd(), O_CLOEXEC);
   if (lane->doorbell_fd < 0) return errno;
   lane->keeper_bell = keeper_bell;

@@ -148,6 +148,7 @@ void UnitPool::trim() {
 
 void UnitPool::release(int32_t index) {
   Batch& batch = batches_[index];
+  batch.free = 0;  // nothing can be had of it, whoever owns it
   segment.release(unit_base_ + static_cast<uint64_t>(index) * kBatchUnits * unit_bytes_,
                   static_cast<uint64_t>(kBatchUnits) * unit_bytes_);
   available_ -= kBatchUnits;
@@ -171,9 +172,12 @@ void UnitPool::rebuild(const std::vector<bool>& reachable) {
   for (int32_t i = 0; i < count_; ++i) {
     Batch& batch = batches_[i];
     if (batch.owner != lane_ + 1) continue;
-    // The owner before may have died before he had backed a batch that he had just claimed.
-    segment.grow(unit_base_ + static_cast<uint64_t>(i) * kBatchUnits * unit_bytes_,
-                 static_cast<uint64_t>(kBatchUnits) * unit_bytes_);
+    // The owner before may have died before he had backed a batch that he had just claimed: he had
+    // not said yet that anything of it is free.
+    if (batch.free == 0) {
+      segment.grow(unit_base_ + static_cast<uint64_t>(i) * kBatchUnits * unit_bytes_,
+                   static_cast<uint64_t>(kBatchUnits) * unit_bytes_);
+    }
     batch.class_ = class_;
     uint64_t free = i == 0 ? kAllFree - 1 : kAllFree;
     for (int32_t bit = 0; bit < kBatchUnits; ++bit) {

@@ -16,6 +16,12 @@ import type { Generation } from './generation.js';
 import type { LaneGear } from './lane-gear.js';
 import type { WorkerSocket } from './listeners.js';
 
+/**
+ * A take must not wait for V8: functions are compiled as they are loaded, stay compiled however long
+ * a worker stands by, and what starting has left is collected before the worker says it is ready.
+ */
+const V8_FLAGS = ['--no-lazy', '--no-flush-bytecode', '--expose-gc'];
+
 /** What all workers of a master have in common. */
 export interface WorkerHome {
   readonly node: string; // the very program that runs this master
@@ -43,7 +49,7 @@ export interface WorkerPost {
 export function spawnWorker(home: WorkerHome, post: WorkerPost): ChildProcess {
   const fds = new FdList();
   const order = orderOf(home, post, fds);
-  const child = spawn(home.node, [...process.execArgv, home.program], {
+  const child = spawn(home.node, [...process.execArgv, ...V8_FLAGS, home.program], {
     stdio: fds.stdio('ignore', 'ignore', home.stderr),
     argv0: 'baton',
     env: {

@@ -25,6 +25,7 @@ export class Segment {
   readonly shared: Views; // superblock to routes; offsets as in the plan
   readonly #head: Head;
   readonly #listings = new Map<number, Listing>();
+  readonly #laneViews = new Map<number, Views>(); // by lane
 
   private constructor(
     readonly fd: number,
@@ -72,8 +73,11 @@ export class Segment {
     return this.laneViews(lane);
   }
 
+  /** The same ones each time: V8 counts each as memory of ours, and collects garbage for it. */
   laneViews(lane: number): Views {
-    return viewsOf(this.laneBase(lane), this.plan.laneBytes);
+    const views = this.#laneViews.get(lane) ?? viewsOf(this.laneBase(lane), this.plan.laneBytes);
+    this.#laneViews.set(lane, views);
+    return views;
   }
 
   laneBase(lane: number): number {

@@ -94,6 +94,7 @@ export class Worker {
     process.on('SIGCHLD', () => this.#replaceKeeper());
     if (process.env['BATON_WARM_UP'] !== '0') warmUp();
     prepareLanes(this.#segment);
+    (globalThis as { gc?: () => void }).gc?.();
     if (this.#service === null) this.#watch();
     this.#setState(WorkerState.Ready);
   }
