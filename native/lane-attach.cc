@@ -77,6 +77,14 @@ void attachRegions(const Napi::Float64Array& regions) {
                  segment.at<uint8_t>(at(3)), segment.at<uint8_t>(at(4))};
 }
 
+// Pages that are here before the lane is ours need not be brought while its clients wait.
+void populate(void* begin, size_t bytes, int how) {
+  constexpr uintptr_t kPage = 4096;
+  const auto from = reinterpret_cast<uintptr_t>(begin) & ~(kPage - 1);
+  const auto to = reinterpret_cast<uintptr_t>(begin) + bytes;
+  madvise(reinterpret_cast<void*>(from), to - from, how);
+}
+
 void attachPool(const Napi::Float64Array& bases, int32_t number) {
   auto* batches = tableAt<Batch>(bases, TableNumber::Batch);
   auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane);
@@ -89,6 +97,9 @@ void attachPool(const Napi::Float64Array& bases, int32_t number) {
   lane->chains.chunks.attach(kUnitClassChunk, batches + node_batches, chunk_batches, chunk_base,
                             kChunkBytes, number, rows, lane->superblock);
   lane->chains.attach(segment.at<Node>(node_base), segment.at<uint8_t>(chunk_base));
+  // An owner looks at all of them when it begins.
+  populate(batches, sizeof *batches * static_cast<size_t>(node_batches + chunk_batches),
+           MADV_POPULATE_READ);
 }
 
 void attachPeers(const Napi::Float64Array& bases, const Napi::Float64Array& counters) {
@@ -135,10 +146,9 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
                        lane->sizes.journal_bytes);
   const auto ids = plan.Get("fetchedListeners").As<Napi::Int32Array>();
   lane->listener_ids.assign(ids.Data(), ids.Data() + ids.ElementLength());
-  // Pages that are here before the lane is ours need not be brought while its clients wait.
-  madvise(segment.at<uint8_t>(base),
-          static_cast<size_t>(plan.Get("laneBytes").As<Napi::Number>().Int64Value()),
-          MADV_POPULATE_WRITE);
+  populate(segment.at<uint8_t>(base),
+           static_cast<size_t>(plan.Get("laneBytes").As<Napi::Number>().Int64Value()),
+           MADV_POPULATE_WRITE);
   lane->epoll_fd = number("epollFd");
   lane->claim_fd = number("claimFd");
   berth->bell_fd = number("bellFd");

@@ -40,8 +40,13 @@ Napi::Value laneBegin(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value laneLoop(const Napi::CallbackInfo& info) {
+  loop.prepare(info.Env());
+  return info.Env().Undefined();
+}
+
 Napi::Value laneStart(const Napi::CallbackInfo& info) {
-  loop.begin(info.Env(), lane, info[0].As<Napi::Function>());
+  loop.begin(lane, info[0].As<Napi::Function>());
   return info.Env().Undefined();
 }
 
@@ -259,6 +264,7 @@ void initLane(Napi::Env env, Napi::Object exports) {
       {"laneFetch", laneFetch},
       {"laneClaim", laneClaim},
       {"laneBegin", laneBegin},
+      {"laneLoop", laneLoop},
       {"laneStart", laneStart},
       {"laneStop", laneStop},
       {"laneTurn", laneTurn},

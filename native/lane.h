@@ -235,11 +235,8 @@ class Lane {
     return static_cast<int32_t>(&request - requests);
   }
   double queueLimit(const Link& link) const { return pools[link.pool].link_queue_limit; }
-
   int32_t takeSessionRow();
-
-  // vet.cc: a CLIENT ID of this lane.
-  bool isOwnId(double id) const;
+  bool isOwnId(double id) const;  // a CLIENT ID of this lane
 
  private:
   friend class Applier;

@@ -10,9 +10,8 @@
 
 namespace baton {
 
-int LibuvWatch::begin(int backend_fd, int doorbell_fd) {
+int LibuvWatch::begin(int backend_fd) {
   backend_fd_ = backend_fd;
-  doorbell_fd_ = doorbell_fd;
   sem_init(&armed_, 0, 0);
   // Signals are for Node's own threads.
   sigset_t all, before;
@@ -25,7 +24,8 @@ int LibuvWatch::begin(int backend_fd, int doorbell_fd) {
   return failed;
 }
 
-void LibuvWatch::arm() {
+void LibuvWatch::arm(int doorbell_fd) {
+  doorbell_fd_.store(doorbell_fd, std::memory_order_relaxed);
   if (is_armed_ && !ready()) return;
   ready_.store(false, std::memory_order_relaxed);
   is_armed_ = true;

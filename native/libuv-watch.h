@@ -16,10 +16,10 @@ namespace baton {
 class LibuvWatch {
  public:
   // Starts the thread; it ends with the process. 0 or an errno.
-  int begin(int backend_fd, int doorbell_fd);
+  int begin(int backend_fd);
 
-  // libuv has run: from now on its next event counts.
-  void arm();
+  // libuv has run: from now on its next event counts, and rings this doorbell.
+  void arm(int doorbell_fd);
 
   // Whether libuv's descriptors were ready when the doorbell was rung.
   bool ready() const { return ready_.load(std::memory_order_acquire); }
@@ -29,7 +29,7 @@ class LibuvWatch {
   void watch();
 
   int backend_fd_ = -1;
-  int doorbell_fd_ = -1;
+  std::atomic<int> doorbell_fd_{-1};
   sem_t armed_;
   bool is_armed_ = false;  // the lane's thread only
   std::atomic<bool> ready_{false};

@@ -11,15 +11,13 @@ namespace {
 constexpr int32_t kTurnsToNote = 2;
 }  // namespace
 
-// Once a process: the lane may be given away and come back.
-bool Loop::init(Napi::Env env, Lane* lane) {
+bool Loop::prepare(Napi::Env env) {
   napi_get_uv_event_loop(env, &uv_);
-  const int failed = watch_.begin(uv_backend_fd(uv_), lane->doorbell_fd);
+  const int failed = watch_.begin(uv_backend_fd(uv_));
   if (failed != 0) {
     throwErrno(env, "pthread_create", failed);
     return false;
   }
-  lane_ = lane;
   context_ = new Napi::AsyncContext(env, "baton:lane");
   uv_prepare_init(uv_, &prepare_);
   uv_idle_init(uv_, &idle_);
@@ -27,15 +25,14 @@ bool Loop::init(Napi::Env env, Lane* lane) {
   return true;
 }
 
-bool Loop::begin(Napi::Env env, Lane* lane, Napi::Function run) {
+void Loop::begin(Lane* lane, Napi::Function run) {
   run_ = Napi::Persistent(run);
-  if (lane_ == nullptr && !init(env, lane)) return false;
+  lane_ = lane;
   uv_prepare_start(&prepare_, onPrepare);
   // While the idle handle is active libuv polls without waiting: the waiting is ours.
   uv_idle_start(&idle_, [](uv_idle_t*) {});
   running_ = true;
   turns_to_note_ = kTurnsToNote;
-  return true;
 }
 
 void Loop::end() {
@@ -55,7 +52,7 @@ void Loop::enter() {
   has_deadline_ = timeout >= 0;
   deadline_us_ = lane_->time() + timeout * 1000.0;
   lane_->head->leave = 0;
-  watch_.arm();
+  watch_.arm(lane_->doorbell_fd);
   {
     Napi::Env env = run_.Env();
     Napi::HandleScope scope(env);

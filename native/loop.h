@@ -21,8 +21,11 @@ namespace baton {
 
 class Loop {
  public:
-  // Throws into JavaScript when descriptors or memory are lacking.
-  bool begin(Napi::Env env, Lane* lane, Napi::Function run);
+  // Once a process, before it has a lane: a thread takes a while to start. False: it has thrown into
+  // JavaScript, for lack of descriptors or memory.
+  bool prepare(Napi::Env env);
+  // Of a lane that may be given away and come back.
+  void begin(Lane* lane, Napi::Function run);
   void end();
 
   // One turn as TypeScript sees it: carries out the plans, sends, waits, receives. Returns
@@ -32,7 +35,6 @@ class Loop {
   void finish();
 
  private:
-  bool init(Napi::Env env, Lane* lane);
   static void onPrepare(uv_prepare_t* handle);
   void enter();
   int wait(epoll_event* events);

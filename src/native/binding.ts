@@ -92,6 +92,8 @@ export interface LaneCalls {
   laneFindings(): readonly Finding[];
   /** After a claim, with rows in this program's layout: repairs what a death tore, makes private lists. */
   laneBegin(): void;
+  /** Makes ready for laneStart, once a process. Throws when a thread cannot be had. */
+  laneLoop(): void;
   /** Calls `run` inside libuv's loop, for ever; run() takes turns until LaneHead.Leave is set. */
   laneStart(run: () => void): void;
   laneStop(): void;

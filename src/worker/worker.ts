@@ -88,6 +88,7 @@ export class Worker {
       end: () => this.stopFast(),
     }).watch();
     native.laneLife(this.order.worker);
+    native.laneLoop();
     this.#introduce();
     this.#lastWords.listen();
     this.#startKeeper();

@@ -15,7 +15,7 @@ import {
 } from '../support/hot-restart.js';
 import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 import { waitFor } from '../support/wait-for.js';
 
 t.setTimeout(800_000); // for the whole file, on a busy machine
@@ -24,7 +24,7 @@ t.jobs = 2;
 const servers = await Redis.startMany(t, 3);
 
 /** Without a worker nobody is served until the next master's are warm. */
-const PATIENT = { patienceMs: 60_000 };
+const PATIENT = { ...TCP_ONLY, patienceMs: 60_000 };
 
 async function isServed(t: Pick<Test, 'same'>, load: ExactLoad, what: string): Promise<void> {
   const { closes, errors, mismatches, trouble } = await load.round();

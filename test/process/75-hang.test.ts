@@ -9,7 +9,7 @@ import { isFlawless } from '../support/exact-load.js';
 import { count } from '../support/hot-restart.js';
 import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 import { pass, waitFor } from '../support/wait-for.js';
 
 t.setTimeout(400_000); // for the whole file, on a busy machine
@@ -21,7 +21,7 @@ const LOOKS_MS = 4000; // more than the timeout and the third that it may be lat
 
 t.test('a stopped worker is killed, its sessions go on', { buffered: true }, async (t) => {
   const { baton, load } = await startUnderLoad(t, servers,
-    { global: { worker_hang_timeout: TIMEOUT } }, { patienceMs: 30_000 });
+    { global: { worker_hang_timeout: TIMEOUT } }, { ...TCP_ONLY, patienceMs: 30_000 });
   const [hung, other] = baton.workers();
   process.kill(hung!, 'SIGSTOP');
   await baton.logged(new RegExp(`"event":"worker_hung","worker":0,"workerPid":${hung}`));

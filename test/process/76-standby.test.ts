@@ -14,7 +14,7 @@ import {
 } from '../support/hot-restart.js';
 import { isAlive, titleOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 
 t.setTimeout(800_000); // for the whole file, on a busy machine
 
@@ -51,7 +51,7 @@ async function isServed(t: Pick<Test, 'same'>, load: ExactLoad, what: string): P
 }
 
 t.test('deaths, one after the other and together', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: GLOBAL });
+  const { baton, load } = await startUnderLoad(t, servers, { global: GLOBAL }, TCP_ONLY);
   t.match(titleOf(await standby(baton)), /^baton: standby worker process/);
   for (const lane of [0, 1, 1, 0]) {
     const heir = await killLane(baton, lane);
@@ -81,7 +81,7 @@ t.test('deaths, one after the other and together', async (t) => {
 });
 
 t.test('the master stands still', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: GLOBAL });
+  const { baton, load } = await startUnderLoad(t, servers, { global: GLOBAL }, TCP_ONLY);
   const heir = await standby(baton);
   process.kill(baton.pid, 'SIGSTOP');
   try {
@@ -98,7 +98,7 @@ t.test('the master stands still', async (t) => {
 t.test('the standby dies while it takes the lane', async (t) => {
   const faults = Faults.open(t);
   const { baton, load } = await startUnderLoad(t, servers,
-    { global: GLOBAL, environment: faults.environment });
+    { global: GLOBAL, environment: faults.environment }, TCP_ONLY);
   for (const name of ['Claimed', 'Undone', 'SessionsRepaired', 'KeeperNamed']) {
     const heir = await standby(baton);
     faults.arm(name);
@@ -112,7 +112,7 @@ t.test('the standby dies while it takes the lane', async (t) => {
 });
 
 t.test('reload, upgrade, roll back: each crew has its own', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: GLOBAL });
+  const { baton, load } = await startUnderLoad(t, servers, { global: GLOBAL }, TCP_ONLY);
   const first = await standby(baton);
   await reload(baton);
   t.notOk(isAlive(first), 'the old crew\'s is gone');

@@ -24,10 +24,13 @@ export interface UnderLoad {
   readonly load: ExactLoad;
 }
 
+/** For workers that are killed at any moment: a unix socket that is just being written is lost. */
+export const TCP_ONLY = { overUnix: false };
+
 /** Two workers; a TCP port and a unix socket, all links open. Resolves when everybody is served. */
 export async function startUnderLoad(
   scope: Scope, servers: readonly Redis[], options: Partial<BatonOptions> = {},
-  plan: Partial<ExactPlan> = {},
+  { overUnix = true, ...plan }: Partial<ExactPlan> & { readonly overUnix?: boolean } = {},
 ): Promise<UnderLoad> {
   const late = await lateServer(scope, LATE_MS);
   const directory = scratch(scope);
@@ -44,7 +47,7 @@ export async function startUnderLoad(
     },
   });
   const load = await ExactLoad.start(scope, {
-    addresses: [baton.port, path, baton.port], cast: SMALL_CAST, prefix: `${baton.port}:`,
+    addresses: overUnix ? [baton.port, path, baton.port] : [baton.port], cast: SMALL_CAST, prefix: `${baton.port}:`,
     requestsPerSecond: 4000, late: { address: baton.ports.late!, timeoutMs: LATE_MS }, ...plan,
   });
   await load.round();
