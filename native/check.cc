@@ -18,6 +18,7 @@ class Checker {
            static_cast<int64_t>(reach_.orphans.size()));
     countSessions();
     compareGauges();
+    countRequests();
     const int32_t open = lane_.head->requests_open;
     expect(reach_.request_count == open, "request rows in use that no list leads to",
            open - reach_.request_count);
@@ -42,10 +43,42 @@ class Checker {
 
   void countSessions() {
     int32_t open = 0;
-    for (int32_t i = 1; i < lane_.head->session_top; ++i)
-      open += lane_.sessions[i].state != kSessionStateFree ? 1 : 0;
+    for (int32_t i = 1; i < lane_.head->session_top; ++i) {
+      const Session& session = lane_.sessions[i];
+      if (session.state == kSessionStateFree) continue;
+      ++open;
+      if (session.state != kSessionStateClosing && reach_.damage.empty()) compareHeld(session);
+    }
     expect(open == lane_.head->sessions_open, "sessions open but not counted",
            open - lane_.head->sessions_open);
+  }
+
+  // A row that is neither free nor led to is never used again.
+  void countRequests() {
+    int32_t lost = 0;
+    for (int32_t i = 1; i < lane_.head->request_top; ++i)
+      lost += lane_.requests[i].state != kRequestStateFree && !reach_.hasRequest(i) ? 1 : 0;
+    expect(lost == 0, "request rows that are neither free nor led to", lost);
+  }
+
+  // Whether held_bytes is what the session's replies hold; its list is sound.
+  void compareHeld(const Session& session) {
+    int64_t held = 0;
+    int32_t number = session.request_head;
+    for (int32_t left = session.requests; left > 0; --left) {
+      Request& request = lane_.requests[number];
+      held += heldBytes(request);
+      for (int32_t part = request.first_part; part != 0; part = lane_.requests[part].session_next)
+        held += heldBytes(lane_.requests[part]);
+      number = request.session_next;
+    }
+    expect(held == session.held_bytes, "held bytes too many counted", session.held_bytes - held);
+  }
+
+  // Of a reply: what a whole holds before it has one is the order of its keys.
+  static int64_t heldBytes(Request& request) {
+    if (request.near_bytes > 0) return request.near_bytes;
+    return request.state == kRequestStateWaiting ? 0 : heldOf(request).bytes;
   }
 
   // What is counted as it changes against what can be counted now.

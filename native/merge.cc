@@ -102,7 +102,8 @@ class Merger {
   // Writes the whole's reply to `to`.
   void write(Chain& to) {
     Request* failed = firstError();
-    if (failed != nullptr) return HeldReply(lane_, *failed).moveAll(to);
+    // It may have come in an earlier turn: what is taken out of its row comes back with an image only.
+    if (failed != nullptr) return HeldReply(lane_, lane_.journal.touch(*failed)).moveAll(to);
     Chain merged = {};
     if (merge(merged)) {
       lane_.chains.appendChain(to, merged);

@@ -6,8 +6,9 @@
  */
 import t from 'tap';
 import { WorkerState } from '../../src/shm/codes.js';
-import type { Baton } from '../support/baton.js';
+import { Baton } from '../support/baton.js';
 import { ExactLoad, isFlawless } from '../support/exact-load.js';
+import { FakeBackend, type Received } from '../support/fake-backend.js';
 import { Faults } from '../support/faults.js';
 import { reload } from '../support/hot-restart.js';
 import { Redis } from '../support/redis.js';
@@ -33,6 +34,7 @@ const OF_THE_START = ['SocketMade', 'ConnectStarted', 'ConnectNoted', 'Greeted']
 const OF_GIVING = ['Frozen'];
 /** Those pauses add up: who reads slowly may wait that long for a whole reply. */
 const PATIENCE_MS = 60_000;
+const FAILURE = '-ERR this part has failed, in more bytes than its row could hold\r\n';
 
 function isServed(baton: Baton): boolean {
   const lanes = baton.lanes();
@@ -114,6 +116,24 @@ t.test('frozen, while another is about to claim', { buffered: true }, async (t) 
   t.not(faults.hit, 0, 'an owner died as it gave its lane away');
   t.same((await load.round()).trouble, []);
   isFlawless(t, await load.finish());
+});
+
+t.test('when parts were merged, one of which had failed before', { buffered: true }, async (t) => {
+  const [held, faults]: [Received[], Faults] = [[], Faults.open(t)];
+  const failing = await FakeBackend.start(t, (request) => request.reply(FAILURE));
+  const late = await FakeBackend.start(t, (request) => held.push(request));
+  const baton = await Baton.start(t, {
+    servers: [failing, late], pool: { distribution: 'modula' }, environment: faults.environment,
+  });
+  const keys = Array.from({ length: 16 }, (_, i) => `key${i}`);
+  const client = await baton.client();
+  const replies = client.pipeline([['MGET', ...keys], ['PING']], PATIENCE_MS);
+  await waitFor('one part to be answered, by an error', async () => held.length === 1
+    && await baton.metric('baton_server_responses_total') === 1);
+  faults.arm('RepliesFramed');
+  held[0]!.reply(`*${held[0]!.args.length}\r\n${'$1\r\nx\r\n'.repeat(held[0]!.args.length)}`);
+  await faults.fired();
+  t.same((await replies).map(({ raw }) => raw.toString()), [FAILURE, '+PONG\r\n']);
 });
 
 t.test('at its first connects', { buffered: true }, async (t) => {
