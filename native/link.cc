@@ -68,6 +68,7 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   sockaddr_storage to;
   const socklen_t length = fillAddress(&to, address, port, unix_socket);
   if (length == 0) return -EINVAL;
+  if (links[number].fd >= 0) return -EISCONN;  // one whose loss is still to be told: loseLink ends it
   bringAll();  // see away.cc
   const int made = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (made < 0) return -errno;
@@ -92,7 +93,6 @@ int Lane::connectLink(int32_t number, const char* address, int port, bool unix_s
   }
   FAULT(ConnectStarted);
   Link& link = journal.touch(links[number]);
-  uncount(link);  // it may take the place of one whose loss is still to be told
   ++head->links_open;
   link.fd = fd;
   link.flags = (link.flags & kLinkFlagLeaving) | (unix_socket ? kLinkFlagUnix : 0);

@@ -11,7 +11,7 @@ import { getSystemErrorMap } from 'node:util';
 import type { PoolSettings, ServerSettings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { ReplyWriter } from '../protocol/reply.js';
-import { LinkFlag, type LinkState } from '../shm/codes.js';
+import { LinkFlag, LinkState } from '../shm/codes.js';
 import { Link } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 
@@ -54,6 +54,11 @@ export class LinkRow {
 
   get state(): LinkState {
     return this.view.words[this.#at + Link.State]!;
+  }
+
+  /** C++ has found the connection lost; onLost() comes later in the same turn. */
+  get isLossUntold(): boolean {
+    return this.state === LinkState.Down && this.view.words[this.#at + Link.Fd]! >= 0;
   }
 
   /** Requests whose reply is owed. */

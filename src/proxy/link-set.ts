@@ -30,6 +30,7 @@ import { RequestTimeouts } from './request-timeouts.js';
 import { Settling, type Gate } from './settling.js';
 
 const ETIMEDOUT = 110;
+const NOT_REACHED = 'cannot be reached'; // the reason is still to be told
 const NOT_CONFIGURED = Buffer.from('-ERR no connection to the server is free yet, try again\r\n');
 
 export interface LinkEvents {
@@ -129,6 +130,8 @@ export class LinkSet {
     const link = this.#table.links.get(row);
     if (link === undefined) return false;
     if (link.state !== LinkState.Down) return true;
+    // The row is the lost connection's until onLost(): then one that was up is connected again.
+    if (link.isLossUntold) return link.wasUp;
     if (link.retryUs > this.#nowUs()) return false;
     this.#connect(link);
     return link.state !== LinkState.Down;
@@ -137,7 +140,7 @@ export class LinkSet {
   /** Why requests to this link are refused, as a RESP error. */
   refusal(row: number): Buffer {
     const link = this.#table.links.get(row);
-    return link === undefined ? NOT_CONFIGURED : link.errorOf(link.reason);
+    return link === undefined ? NOT_CONFIGURED : link.errorOf(link.reason || NOT_REACHED);
   }
 
   /** Whether a session must not ask further before everything that it asked is answered. */

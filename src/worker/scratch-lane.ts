@@ -64,6 +64,7 @@ export class ScratchLane {
     words[at + Link.Backend] = backend;
     words[at + Link.Protocol] = protocol;
     words[at + Link.Place] = place;
+    words[at + Link.Fd] = -1;
     words[at + Link.State] = state;
     const top = words[this.view.head + LaneHead.LinkTop]!;
     this.#head(LaneHead.LinkTop, Math.max(top, row + 1));

@@ -8,8 +8,9 @@ import t from 'tap';
 import { Baton } from '../support/baton.js';
 import { FakeBackend, type Received } from '../support/fake-backend.js';
 import { freePort } from '../support/free-port.js';
+import { isStopped } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
-import { errorText, plain, show, type Reply } from '../support/resp.js';
+import { encode, errorText, plain, show, type Reply } from '../support/resp.js';
 import { dice } from '../support/seed.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -102,6 +103,24 @@ t.test('what was not yet sent is sent again, what was sent is not', async (t) =>
   t.ok(Math.abs(unsent - done * value.length) < 2 * value.length, `${unsent} bytes were unsent`);
   t.equal(fake.requests.length, done, 'nothing arrived without being answered, nothing twice');
   t.equal(new Set(fake.requests.map((request) => request.args[0]!.toString())).size, done);
+});
+
+t.test('a request that comes together with the loss of its link', async (t) => {
+  const fake = await FakeBackend.start(t, ok);
+  const baton = await Baton.start(t, { servers: [fake], pool: QUICK });
+  const client = await baton.client();
+  const [worker] = baton.workers();
+  for (let round = 1; round <= 5; round += 1) {
+    t.equal(await client.call('GET', 'up'), 'OK');
+    t.equal(fake.connects, round, 'one connection after the other');
+    process.kill(worker!, 'SIGSTOP');
+    await waitFor('the worker to stand still', () => isStopped(worker!));
+    client.push(encode(['GET', 'k'])); // its event is before the link's
+    fake.dropLinks();
+    await waitFor('the link to be closed', () => fake.openLinks === 0);
+    process.kill(worker!, 'SIGCONT');
+    t.equal(plain(await client.reply()), 'OK', 'it is sent over the next connection');
+  }
 });
 
 t.test('counting through lost connections: acknowledged ≤ value ≤ acknowledged + errors',

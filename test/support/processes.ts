@@ -18,6 +18,12 @@ export function isAlive(pid: number): boolean {
   return stat !== '' && stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
 }
 
+/** Whether it stands still, by a signal. */
+export function isStopped(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat.charAt(stat.lastIndexOf(')') + 2) === 'T';
+}
+
 function allPids(): number[] {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
 }

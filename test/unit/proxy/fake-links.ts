@@ -11,6 +11,8 @@ import { LinkFlag, LinkState } from '../../../src/shm/codes.js';
 import { LaneHead, Link, Request, Session } from '../../../src/tables/columns.gen.js';
 import { ScratchLane } from '../../../src/worker/scratch-lane.js';
 
+const FD = 4000; // any
+
 export class FakeLinks {
   readonly lane = new ScratchLane();
   readonly view = this.lane.view;
@@ -76,9 +78,14 @@ export class FakeLinks {
     links.onUp(row);
   }
 
-  /** The connection is gone. */
-  lost(links: LinkSet, row: number, errno: number): void {
+  /** The connection is gone: C++ says so in the row, and tells it later in the turn. */
+  broken(row: number): void {
     this.set(row, Link.State, LinkState.Down);
+    this.set(row, Link.Fd, FD);
+  }
+
+  lost(links: LinkSet, row: number, errno: number): void {
+    this.broken(row);
     links.onLost(row, errno);
   }
 
@@ -166,7 +173,10 @@ export class FakeLinks {
       },
       linkConnect: (row, address, port, unix) => {
         note('connect', row, address, port, unix);
-        if (this.connectResult === 0) this.set(row, Link.State, LinkState.Connecting);
+        if (this.connectResult === 0) {
+          this.set(row, Link.State, LinkState.Connecting);
+          this.set(row, Link.Fd, FD);
+        }
         this.set(row, Link.Replies, 0);
         return this.connectResult;
       },
@@ -181,6 +191,7 @@ export class FakeLinks {
       linkLose: (row, error, resend) => {
         note('lose', row, Buffer.from(error).toString('latin1').trim(), resend);
         this.set(row, Link.State, LinkState.Down);
+        this.set(row, Link.Fd, -1);
         if (!resend) this.answer(row);
         return 0;
       },

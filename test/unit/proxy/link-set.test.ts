@@ -244,6 +244,30 @@ t.test('a connect is given up at the deadline of the owner who began it', async 
   third.stop();
 });
 
+t.test('a request that is decided before the loss of its link is told', async (t) => {
+  const fake = new FakeLinks();
+  const roster = rosterOf([TWO_SERVERS]);
+  fake.owner(roster).adopt();
+  allUp(fake);
+  const links = fake.owner(roster);
+  links.adopt();
+  links.start();
+  const row = fake.rows().get('3/2/0')!;
+  fake.set(row, Link.Replies, 1);
+  fake.broken(row);
+  t.equal(links.prepare(row), true, 'it waits for the next connection');
+  t.same(fake.take(), [], 'which is not begun in the place of the one that is still to be closed');
+  links.onLost(row, 0);
+  t.match(fake.take(), [/^lose \d+ .* true$/, /^connect/]);
+
+  fake.broken(row);
+  t.equal(links.prepare(row), false, 'one that could not be had is not waited for');
+  t.match(links.refusal(row).toString(), /^-ERR server 'a': \w/);
+  links.onLost(row, 111);
+  t.match(fake.take(), [/^lose \d+ .* false$/]);
+  links.stop();
+});
+
 t.test('the alarm connects when the pause is over', async (t) => {
   const fake = new FakeLinks();
   const links = fake.owner(rosterOf([{ ...TWO_SERVERS, directives: ['reconnect_min: 10ms'] }]));
