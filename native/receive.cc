@@ -82,6 +82,7 @@ void Lane::settlePeeked(int fd, int32_t& peeked) {
     if (got > 0) left -= static_cast<int32_t>(got);
     if (got == 0 || (got < 0 && errno != EINTR)) break;
   }
+  FAULT(PeekTaken);
   storeBarrier();
   peeked = 0;
 }

@@ -169,11 +169,15 @@ void Lane::undoTurn(std::vector<int32_t>* accepted) {
 }
 
 // The keeper may not have heard of the death yet: it is told, so that it puts a connection that was
-// just being accepted where it belongs.
+// just being accepted where it belongs. It may have connections, too, that were begun in the undone
+// turn: only who has them can take them out of the epoll, which closeStale does.
 void Lane::fetchAccepted(const std::vector<int32_t>& numbers) {
   std::vector<int32_t> asked;
   if (head->accept_row != 0) asked.push_back(kPassAccepted);
   asked.insert(asked.end(), numbers.begin(), numbers.end());
+  for (int32_t i = 1; i < std::min(head->link_top, sizes.links); ++i) {
+    if (links[i].fd < 0) asked.push_back(linkFd(i));
+  }
   fetchNumbers(asked);
 }
 

@@ -34,6 +34,7 @@ ssize_t sendChain(const ChainStore& chains, const Chain& chain, int fd, Wire* wi
   if (wire->turn != turn) {
     wire->sent = wire->sending = 0;  // before it is this turn's that are looked at
     storeBarrier();
+    FAULT(WireCleared);
     wire->turn = turn;
     storeBarrier();
   }

@@ -38,10 +38,13 @@ export class CppProgram {
   private constructor(readonly path: string) {}
 
   /** Paths count from the repository's root. Throws, with the compiler's words, if it refuses. */
-  static compile(scope: Scope, main: string, sources: readonly string[] = []): CppProgram {
+  /** `tree`: where native/ and test/native/ are. */
+  static compile(
+    scope: Scope, main: string, sources: readonly string[] = [], tree = repositoryRoot,
+  ): CppProgram {
     const path = join(scratch(scope), 'program');
-    const files = [main, ...sources].map((file) => join(repositoryRoot, file));
-    const include = ['-I', join(repositoryRoot, 'native')];
+    const files = [main, ...sources].map((file) => join(tree, file));
+    const include = ['-I', join(tree, 'native')];
     execFileSync('g++', [...FLAGS, ...include, ...files, '-o', path], { encoding: 'utf8' });
     return new CppProgram(path);
   }

@@ -23,15 +23,46 @@ export interface Change {
 
 /** As binding.gyp has it. */
 const FLAGS = [
-  '-std=c++20', '-O3', '-pthread', '-fno-exceptions', '-fno-rtti', '-fno-strict-aliasing',
+  '-std=c++20', '-pthread', '-fno-exceptions', '-fno-rtti', '-fno-strict-aliasing',
   '-fvisibility=hidden', '-DBATON_FAULTS',
 ];
 /** What needs Node, or belongs to masters. */
 const NOT_OF_A_LANE = /binding|addon|attach|crash|death-watch|loop|libuv|process|socket/;
 const OBJECTS = join(repositoryRoot, 'build-faults/objects');
 
-/** Returns the program's path. Rejects with what the compiler said. */
+/**
+ * Returns the program's path. Rejects with what the compiler said. A changed one is optimized less:
+ * it is compiled once and soon dead.
+ */
 export async function buildBareLane(scope: Scope, changes: readonly Change[] = []): Promise<string> {
+  const flags = [...FLAGS, changes.length > 0 ? '-O1' : '-O3'];
+  const tree = changedTree(scope, changes);
+  mkdirSync(OBJECTS, { recursive: true });
+  const sources = readdirSync(join(tree, 'native'))
+    .filter((name) => name.endsWith('.cc') && !NOT_OF_A_LANE.test(name))
+    .map((name) => join('native', name));
+  const waiting = [...sources, 'test/native/bare/bare-lane.cc'];
+  const objects: string[] = [];
+  const compile = async (): Promise<void> => {
+    for (let source = waiting.pop(); source !== undefined; source = waiting.pop()) {
+      const text = [...flags, ...textsOf(tree, source).values()].join();
+      const object = join(OBJECTS, `${createHash('sha1').update(text).digest('hex')}.o`);
+      objects.push(object);
+      if (existsSync(object)) continue;
+      const made = `${object}.${process.pid}`; // whole, or not there
+      const exceptions = source.startsWith('test') ? ['-fexceptions'] : [];
+      await run(tree, [...flags, ...exceptions, '-Inative', '-c', source, '-o', made]);
+      renameSync(made, object);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, compile));
+  const program = join(tree, 'bare-lane');
+  await run(tree, ['-pthread', ...objects, '-o', program]);
+  return program;
+}
+
+/** A copy of what C++ is made of, changed. */
+export function changedTree(scope: Scope, changes: readonly Change[]): string {
   const tree = scratch(scope);
   cpSync(join(repositoryRoot, 'native'), join(tree, 'native'), { recursive: true });
   cpSync(join(repositoryRoot, 'test/native'), join(tree, 'test/native'), { recursive: true });
@@ -41,28 +72,7 @@ export async function buildBareLane(scope: Scope, changes: readonly Change[] = [
     if (text.split(from).length !== 2) throw new Error(`${file} has not exactly one ${from}`);
     writeFileSync(path, text.replace(from, () => to));
   }
-  mkdirSync(OBJECTS, { recursive: true });
-  const sources = readdirSync(join(tree, 'native'))
-    .filter((name) => name.endsWith('.cc') && !NOT_OF_A_LANE.test(name))
-    .map((name) => join('native', name));
-  const waiting = [...sources, 'test/native/bare/bare-lane.cc'];
-  const objects: string[] = [];
-  const compile = async (): Promise<void> => {
-    for (let source = waiting.pop(); source !== undefined; source = waiting.pop()) {
-      const text = [...textsOf(tree, source).values()].join();
-      const object = join(OBJECTS, `${createHash('sha1').update(text).digest('hex')}.o`);
-      objects.push(object);
-      if (existsSync(object)) continue;
-      const made = `${object}.${process.pid}`; // whole, or not there
-      const exceptions = source.startsWith('test') ? ['-fexceptions'] : [];
-      await run(tree, [...FLAGS, ...exceptions, '-Inative', '-c', source, '-o', made]);
-      renameSync(made, object);
-    }
-  };
-  await Promise.all(Array.from({ length: availableParallelism() }, compile));
-  const program = join(tree, 'bare-lane');
-  await run(tree, ['-pthread', ...objects, '-o', program]);
-  return program;
+  return tree;
 }
 
 /** The sessions with urgent bytes (test/native/urgent.cc); returns the program's path. */

@@ -22,11 +22,11 @@ export interface BareOptions {
   readonly seed: number;
   readonly kills: number;
   readonly kinds?: readonly KillKind[];
+  readonly places?: readonly string[]; // names in native/fault.h; none: all
   readonly sizes?: { readonly [name: string]: number }; // see Options in place.h
   readonly plan?: Partial<ExactPlan>;
   readonly patienceMs?: number; // of all kills together
 }
-
 
 const CAST = {
   mixed: 12, counter: 6, split: 4, half: 4, slow: 1, big: 1, visitor: 4, shaky: 4, wire: 6,
@@ -125,6 +125,8 @@ class BareLane {
       paths: servers.map((_, i) => join(directory, `redis${i}.sock`)).join(','),
       ...options.kinds !== undefined && options.kinds.length > 0
         ? { kinds: options.kinds.join(',') } : {},
+      ...options.places !== undefined && options.places.length > 0
+        ? { places: options.places.join(',') } : {},
       ...options.sizes,
     };
     const args = Object.entries(facts).map(([name, value]) => `${name}=${value}`);

@@ -1,5 +1,6 @@
 /**
  * npm run torture -- [--kills N] [--seed N] [--whole PERCENT] [--kinds random,stepped…]
+ *                      [--places Sealed,Undone…]
  *
  * Kills owners of lanes until it has been done N times, and says what that did to their clients:
  * nothing, or exactly what. Two lanes without JavaScript, one with large tables and one with tiny
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: process.env.BATON_SEED ?? String(Date.now() % 2 ** 31) },
     whole: { type: 'string', default: '5' },
     kinds: { type: 'string', default: '' },
+    places: { type: 'string', default: '' },
   },
 });
 const kills = Number(values.kills);
@@ -30,6 +32,7 @@ const seed = Number(values.seed);
 const wholeKills = Math.ceil(kills * Number(values.whole) / 100);
 const bareKills = kills - wholeKills;
 const kinds = values.kinds === '' ? [] : values.kinds.split(',') as KillKind[];
+const places = values.places === '' ? [] : values.places.split(','); // of lanes without JavaScript
 const teardowns: (() => unknown)[] = [];
 const scope: Scope = { teardown: (run) => { teardowns.unshift(run); } };
 const tallies: Tally[] = [];
@@ -45,7 +48,7 @@ async function bare(): Promise<Verdict[]> {
   const one = async (name: string, more: object): Promise<Verdict> => {
     const tally = new Tally();
     tallies.push(tally);
-    return tortureBare(scope, { name, program, seed, kinds, kills: half, ...more }, tally);
+    return tortureBare(scope, { name, program, seed, kinds, places, kills: half, ...more }, tally);
   };
   return Promise.all([
     one('large tables', {}), one('tiny tables', { sizes: TINY, plan: TINY_PLAN }),

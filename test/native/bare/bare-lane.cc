@@ -14,11 +14,9 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include <cmath>
-#include <ctime>
 #include <unordered_map>
 
-#include "../check.h"
+#include "planner.h"
 #include "worker.h"
 
 namespace bare {
@@ -26,44 +24,20 @@ namespace bare {
 constexpr int kPatienceMs = 20'000;
 constexpr int kHitMs = 300;
 constexpr int kRandomUs = 20'000;
-constexpr int kStepsMax = 3000;
-constexpr int kAfterMax = 30;
 constexpr int kLookUs = 200;
-constexpr int kChainMax = 3;
-
-const char* const kFaultNames[] = {
-#define BARE_NAME(name) #name,
-    BATON_FAULT_NAMES(BARE_NAME)
-#undef BARE_NAME
-};
-constexpr int kFaultCount = static_cast<int>(baton::kFaults);
+constexpr int kAwayOneIn = 4;  // random deaths at which a server ends its connections, too
 
 double nowMs() { return baton::monotonicUs() / 1000; }
-
-bool isOneOf(int name, std::initializer_list<int> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-bool ofHeirs(int name) {
-  return name >= baton::kFaultClaimed && name <= baton::kFaultKeeperNamed;
-}
-
-bool ofConnects(int name) {
-  return isOneOf(name, {baton::kFaultSocketMade, baton::kFaultConnectStarted,
-                        baton::kFaultConnectNoted, baton::kFaultGreeted});
-}
-
-enum Kind { kRandom, kLabelled, kStepped, kChained, kKinds };
-const char* const kKindNames[] = {"random", "labelled", "stepped", "chained"};
 
 class Killer {
  public:
   Killer(const Options& options, const Place& place)
-      : options_(options), place_(place), dice_(options.seed), page_(baton::faultPage()) {
+      : options_(options),
+        place_(place),
+        dice_(options.seed),
+        planner_(options, dice_),
+        page_(baton::faultPage()) {
     if (page_ == nullptr) give_up("BATON_FAULTS");
-    for (int kind = 0; kind < kKinds; ++kind) {
-      if (options.kinds.find(kKindNames[kind]) != std::string::npos) kinds_.push_back(kind);
-    }
     start();
     awaitService();
   }
@@ -72,8 +46,7 @@ class Killer {
     say("serving");
     char go;
     if (read(STDIN_FILENO, &go, 1) != 1) give_up("standard input");
-    for (next_ = dice_.below(kFaultCount); killed_ < options_.kills; killOnce()) {
-    }
+    while (killed_ < options_.kills) killOnce();
     page_->armed = 0;
     awaitService();
     say("done");
@@ -171,13 +144,11 @@ class Killer {
   // --- kills
 
   void killOnce() {
-    const int kind = kinds_[static_cast<size_t>(dice_.below(static_cast<int32_t>(kinds_.size())))];
-    if (kind == kRandom) {
+    const Plan plan = planner_.next();
+    if (plan.kind == kRandom)
       killSomebody();
-    } else {
-      plan(kind);
-      fire(kind);
-    }
+    else
+      fire(plan);
     awaitService();
   }
 
@@ -185,78 +156,76 @@ class Killer {
     usleep(static_cast<unsigned>(dice_.below(kRandomUs)));
     look();
     note(kRandom, "random");
-    kill(owner_, SIGKILL);
     const int victim = owner_;
+    const bool is_away = dice_.oneIn(kAwayOneIn), is_first = dice_.oneIn(2);
+    if (is_away && is_first) loseConnections();
+    kill(victim, SIGKILL);
+    if (is_away && !is_first) loseConnections();
     await([&] { return owner_ != victim; }, "a death");
   }
 
-  void note(int kind, const std::string& place) {
+  void note(Kind kind, const std::string& place) {
     ++killed_;
     last_ = std::string(kKindNames[kind]) + " " + place;
     say("killed " + last_);
   }
 
-  void plan(int kind) {
-    std::vector<int> names = {next_};
-    if (kind == kChained) {
-      do names[0] = dice_.below(kFaultCount);
-      while (ofHeirs(names[0]) || ofConnects(names[0]) || names[0] == baton::kFaultFrozen);
-      const int32_t more = dice_.between(1, kChainMax - 1);
-      for (int32_t i = 0; i < more; ++i)
-        names.push_back(dice_.between(baton::kFaultClaimed, baton::kFaultKeeperNamed));
-    } else {
-      next_ = (next_ + 1) % kFaultCount;
-    }
-    page_->count = static_cast<int32_t>(names.size());
-    for (size_t i = 0; i < names.size(); ++i) {
-      const bool is_stepped = kind == kStepped || (kind == kChained && dice_.oneIn(2));
-      const bool is_rare = ofHeirs(names[i]) || ofConnects(names[i]) ||
-                           names[i] == baton::kFaultFrozen;
-      const int32_t most = names[i] == baton::kFaultImageRestored ? 6 : is_rare ? 1 : kAfterMax;
-      // As many short ways as long ones: the next store is near.
-      const double way = std::exp(dice_.below(1 << 20) / double{1 << 20} * std::log(kStepsMax));
-      page_->charges[i] = {names[i], dice_.between(1, most), is_stepped ? 2 : 1,
-                           static_cast<int32_t>(way), 0};
-    }
-    charged_ = names;
-  }
-
-  void fire(int kind) {
+  void fire(const Plan& plan) {
+    const size_t count = plan.charges.size();
+    const int first = plan.charges[0].name;
+    std::copy(plan.charges.begin(), plan.charges.end(), page_->charges);
+    page_->count = static_cast<int32_t>(count);
     __atomic_store_n(&page_->armed, 1, __ATOMIC_RELEASE);
-    if (ofHeirs(charged_[0])) killSomebody();
-    if (ofConnects(charged_[0])) loseConnections();
-    if (charged_[0] == baton::kFaultFrozen && heir_ == 0) start();
-    const double until = nowMs() + kHitMs * static_cast<double>(charged_.size());
-    const auto isOver = [&] { return page_->charges[charged_.size() - 1].fired != 0; };
-    while (!isOver() && nowMs() < until) {
-      usleep(kLookUs);
-      look();
-    }
+    const int client = ofAccepts(first) && dice_.oneIn(2) ? come() : -1;
+    if (ofHeirs(first)) killSomebody();
+    if (ofConnects(first)) loseConnections();
+    if (ofGiving(first) && heir_ == 0) start();
+    awaitHits(count, client);
     __atomic_store_n(&page_->armed, 0, __ATOMIC_RELEASE);
-    bool is_reached = true;
-    for (size_t i = 0; i < charged_.size() && is_reached; ++i) {
-      const auto& charge = page_->charges[i];
-      is_reached = charge.fired != 0;
-      const std::string name = kFaultNames[charge.name];
-      const std::string way = charge.action == 2 ? " +" + std::to_string(charge.steps) : "";
-      if (is_reached)
-        note(kind, name + way);
-      else
-        say("missed " + name);
+    for (size_t i = 0; i < count; ++i) {
+      const baton::FaultCharge& charge = page_->charges[i];
+      if (charge.fired == 0) return say(std::string("missed ") + kFaultNames[charge.name]);
+      const bool is_stepped = charge.action == baton::kFaultTrap;
+      note(plan.kind, kFaultNames[charge.name] +
+                          (is_stepped ? " +" + std::to_string(charge.steps) : std::string()));
       await([&] { return rows_.find(charge.fired) == rows_.end(); }, "who was hit to be dead");
     }
+  }
+
+  // Who has come leaves at the first death or after all, without a word.
+  void awaitHits(size_t count, int client) {
+    const bool leaves_first = dice_.oneIn(2);
+    const double until = nowMs() + kHitMs * static_cast<double>(count);
+    while (page_->charges[count - 1].fired == 0 && nowMs() < until) {
+      usleep(kLookUs);
+      if (leaves_first && page_->charges[0].fired != 0) leave(client);
+      look();
+    }
+    leave(client);
+  }
+
+  int come() const {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in to = localPort(options_.port);
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) give_up("come");
+    return fd;
+  }
+
+  static void leave(int& client) {
+    if (client < 0) return;
+    const linger at_once = {1, 0};
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(client);
+    client = -1;
   }
 
   // The shaky server ends all connections that it has.
   void loseConnections() {
     static constexpr char kOrder[] = "CLIENT KILL TYPE normal\r\n";
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to = {};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<uint16_t>(options_.shaky_server));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const sockaddr_in to = localPort(options_.shaky_server);
     char answer[64];
-    if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 ||
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 ||
         write(fd, kOrder, sizeof kOrder - 1) < 0 || read(fd, answer, sizeof answer) < 0)
       give_up("the shaky server");
     close(fd);
@@ -265,12 +234,12 @@ class Killer {
   const Options options_;
   const Place& place_;
   test::Dice dice_;
+  Planner planner_;
   baton::FaultPage* const page_;
-  std::vector<int> kinds_, charged_;
   std::unordered_map<int, int32_t> rows_;  // pid → row of the worker table
   int owner_ = 0, heir_ = 0;               // heir: told to take the lane from an owner that lives
   int32_t row_ = 0;
-  int next_ = 0, killed_ = 0;
+  int killed_ = 0;
   bool is_ending_ = false;
   std::string last_ = "none";
 };
@@ -292,6 +261,7 @@ Options read(int argc, char** argv) {
     const std::string key = text.substr(0, text.find('=')), value = text.substr(key.size() + 1);
     if (key == "path") options.path = value;
     if (key == "kinds") options.kinds = value;
+    if (key == "places") options.places = listOf(value);
     if (key == "paths") options.server_paths = listOf(value);
     if (key == "servers") {
       for (const std::string& port : listOf(value)) options.servers.push_back(std::stoi(port));

@@ -46,9 +46,19 @@ class Mind {
     }
   }
 
+  bool hasWork() const { return !resting_.empty(); }
+
+  // Those whose pause is over.
+  void goOn() {
+    for (const int32_t number : resting_) connect(number);
+    resting_.clear();
+  }
+
   void decide() {
     word_ = scratch_ = 0;
+    baton::mark(lane_.head->step, baton::kStepDeciding);
     for (index_ = 0; index_ < lane_.head->descriptors; ++index_) {
+      baton::mark(lane_.head->deciding, index_);
       baton::Descriptor& descriptor = lane_.descriptors[index_];
       switch (descriptor.kind) {
         case baton::kDescriptorKindRequest:
@@ -77,6 +87,7 @@ class Mind {
       }
     }
     lane_.head->decided = lane_.head->descriptors;
+    baton::mark(lane_.head->step, baton::kStepOther);
   }
 
  private:
@@ -232,11 +243,14 @@ class Mind {
     static constexpr char kText[] = "-ERR the connection to the server was lost\r\n";
     lane_.loseLink(number, reinterpret_cast<const uint8_t*>(kText), sizeof kText - 1, true);
     lane_.journal.touch(lane_.links[number]).replies_due = 0;
-    connect(number);
+    // At once, or in a later turn, as after a pause.
+    if (lane_.links[number].generation % 2 == 0) return connect(number);
+    resting_.push_back(number);
   }
 
   baton::Lane& lane_;
   const Place& place_;
+  std::vector<int32_t> resting_;  // links that are down
   int32_t index_ = 0, word_ = 0, scratch_ = 0;
 };
 

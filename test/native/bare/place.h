@@ -46,6 +46,7 @@ struct Options {
   int32_t pool_bytes = 256 << 20;
   int32_t requests_max = 1024, output_limit = 256 << 20, queue_limit = 8 << 20;
   std::string kinds = "random,labelled,stepped,chained";
+  std::vector<std::string> places;  // where to kill; none: everywhere
 };
 
 struct Server {
@@ -53,6 +54,14 @@ struct Server {
   std::string address;
   int port;  // 0: a path
 };
+
+inline sockaddr_in localPort(int port) {
+  sockaddr_in name = {};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(static_cast<uint16_t>(port));
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return name;
+}
 
 [[noreturn]] inline void give_up(const char* what) {
   perror(what);
@@ -223,10 +232,7 @@ class Place {
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one);
-    sockaddr_in name = {};
-    name.sin_family = AF_INET;
-    name.sin_port = htons(static_cast<uint16_t>(port));
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in name = localPort(port);
     bindTo(fd, reinterpret_cast<sockaddr*>(&name), sizeof name);
     return fd;
   }

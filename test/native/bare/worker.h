@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <csignal>
+#include <set>
 
 #include "fault.h"
 #include "keeper.h"
@@ -42,6 +43,7 @@ class Worker {
     lane_.row->state = baton::kLaneStateServing;
     if (claim == baton::kClaimFresh) mind_.furnish();
     check(false);
+    if (strayRegistrations() > 0) fail("somebody who is gone is registered in the epoll");
     mind_.adopt();
     listen();
     me().state = baton::kWorkerStateServing;
@@ -85,17 +87,41 @@ class Worker {
       if (lane_.isClaimed() && lane_.yield()) stepBack();
       if (must_end != 0 && isIdle()) leave();
       epoll_event events[baton::kEvents];
-      const int timeout = lane_.hasWork() ? 0 : kQuietMs;
+      const int timeout = lane_.hasWork() || mind_.hasWork() ? 0 : kQuietMs;
       const int count = epoll_wait(lane_.epoll_fd, events, baton::kEvents, timeout);
       lane_.receiveReady(events, std::max(0, count));
+      mind_.goOn();
       if (lane_.head->descriptors > 0) mind_.decide();
     }
+  }
+
+  // What is registered for a connection that is gone would be taken for the next one's in its row.
+  int64_t strayRegistrations() const {
+    const std::string path = "/proc/self/fdinfo/" + std::to_string(lane_.epoll_fd);
+    FILE* file = fopen(path.c_str(), "r");
+    if (file == nullptr) give_up("fdinfo");
+    std::set<uint64_t> ids;
+    int64_t strays = 0;
+    char line[256];
+    while (fgets(line, sizeof line, file) != nullptr) {
+      unsigned long long id = 0;
+      if (sscanf(line, "tfd: %*d events: %*x data: %llx", &id) != 1) continue;
+      strays += ids.insert(id).second && isOpen(static_cast<int32_t>(id)) ? 0 : 1;
+    }
+    fclose(file);
+    return strays;
+  }
+
+  bool isOpen(int32_t id) const {
+    if (id >= baton::kLinkId) return lane_.links[id - baton::kLinkId].fd >= 0;
+    return id >= baton::kDoorbellId || lane_.sessions[id].state != baton::kSessionStateFree;
   }
 
   // Says what does not add up. `idle`: nobody is there, so nothing must be held either.
   void check(bool idle) {
     lane_.seal();
     std::vector<std::string> found = lane_.check();
+    if (lane_.counter->poisoned != 0) found.push_back("a sound request was taken for a poison");
     if (idle) {
       const auto none = [&](const char* what, int64_t count) {
         if (count != 0) found.push_back(std::to_string(count) + " " + what + " when idle");
@@ -106,7 +132,13 @@ class Worker {
       none("descriptors too many", strayDescriptors());
     }
     if (found.empty()) return;
-    for (const std::string& each : found) fprintf(stderr, "the lane does not add up: %s\n", each.c_str());
+    std::string all;
+    for (const std::string& each : found) all += ": " + each;
+    fail("the lane does not add up" + all);
+  }
+
+  [[noreturn]] void fail(const std::string& what) {
+    fprintf(stderr, "%s\n", what.c_str());
     end(kDamaged);
   }
 
