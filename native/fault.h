@@ -21,8 +21,8 @@ namespace baton {
 // In the order of a turn, then of a takeover.
 #define BATON_FAULT_NAMES(each)                                                                 \
   each(Applied) each(RestsKept) each(NearSettled) each(TurnBumped) each(Committed)              \
-  each(PeekedTaken) each(UnitsSettled) each(Sealed) each(WireSaid) each(WireSent) each(LinkSent) \
-  each(LinkNoted)                                                                               \
+  each(MessagesPublished) each(PeekedTaken) each(UnitsSettled) each(Sealed) each(WireSaid)      \
+  each(WireSent) each(LinkSent) each(LinkNoted)                                                 \
   each(SessionSent) each(SessionNoted) each(Unwatched) each(ShutDown) each(Closed)              \
   each(RowFreed) each(ReceiptOpened) each(Received) each(ReceiveNoted) each(Framed)             \
   each(ReplyReceived) each(ReplyNoted) each(RepliesFramed) each(AcceptSaid) each(Accepted)      \

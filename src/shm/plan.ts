@@ -4,6 +4,7 @@
  * a lane's tables and regions lie in one extent, which TypeScript sees as one ArrayBuffer.
  */
 import { CHUNK_BYTES, tables } from './layout.js';
+import { RING_SLOTS } from './ring-tables.js';
 import { alignUp, textHash } from './schema.js';
 import { Node, TableNumber } from '../tables/columns.gen.js';
 
@@ -138,7 +139,7 @@ export function mapHash(plan: InstancePlan): number {
 
 /** A lane's tables with their rows, as they lie in its extent. */
 export function laneTables(capacities: Capacities): readonly (readonly [TableNumber, number])[] {
-  const { pools, backends, commands, sessions, links, requests } = capacities;
+  const { lanes, pools, backends, commands, sessions, links, requests } = capacities;
   return [
     [TableNumber.LaneHead, 1],
     [TableNumber.LaneCounter, 1],
@@ -154,13 +155,18 @@ export function laneTables(capacities: Capacities): readonly (readonly [TableNum
     [TableNumber.Listener, pools],
     [TableNumber.Descriptor, DESCRIPTORS],
     [TableNumber.Receipt, RECEIPTS],
+    [TableNumber.Ring, lanes + 1],
+    [TableNumber.Port, lanes + 2],
+    [TableNumber.Bell, 1],
+    [TableNumber.Message, (lanes + 2) * RING_SLOTS],
   ];
 }
 
 /** Room for one before-image of every row a turn may change. */
 export function journalBytes(capacities: Capacities): number {
-  const { sessions, links, requests } = capacities;
+  const { lanes, sessions, links, requests } = capacities;
   return (
+    (lanes + 1) * imageBytes(TableNumber.Ring) +
     sessions * (imageBytes(TableNumber.Session) + imageBytes(TableNumber.SessionInfo)) +
     links * imageBytes(TableNumber.Link) +
     requests * imageBytes(TableNumber.Request)
