@@ -8,7 +8,7 @@ namespace baton {
 inline constexpr int32_t kSchemaHash = -154947086;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
-inline constexpr int32_t kRingSlots = 512;
+inline constexpr int32_t kRingSlots = 2048;
 inline constexpr int32_t kLaneGuard = 1818324581;
 inline constexpr int32_t kHistogramBuckets = 224;
 
@@ -901,7 +901,7 @@ static_assert(sizeof(Ring) == 64);
 // The lane's side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master's side, written by him.
 struct alignas(8) Port {
   uint64_t tail;  // messages to the other that it may read; follows ring.queued behind each commit
-  int32_t waiting;  // 1: more waits than the ring holds; the other sets 0 and rings when half of it is free
+  int32_t waiting;  // 1: more waits than the ring holds; the other sets 0 and rings when most of it is free
   uint8_t apart[116];  // keeps what is read from what is written on cache lines of their own
   uint64_t head;  // messages from the other whose slots may be written again; follows ring.taken
   uint8_t spare_[120];

@@ -10,16 +10,20 @@
 // writes its own two words only. ring.queued and ring.taken belong to a turn and its journal;
 // port.tail and port.head say the same to the other side, behind the commit. So what lies from head
 // to tail is committed by its sender and not yet committed by its receiver: it is read again by
-// whoever owns the receiver when a turn there is undone.
+// whoever owns the receiver when a turn there is undone. Slots are memory from the first message on.
 #pragma once
 #include <cstdint>
 
 #include "layout.gen.h"
+#include "segment.h"
 
 namespace baton {
 
 static_assert((kRingSlots & (kRingSlots - 1)) == 0);
 static_assert(sizeof(Message) == 32 && kChunkBytes % sizeof(Message) == 0);
+
+// With so few messages left a full ring has been read: a long way, so that few wake-ups fill it.
+constexpr uint64_t kRingLow = kRingSlots / 4;
 
 // One without a payload.
 inline Message messageOf(int32_t kind, int32_t row, int32_t value) {
@@ -38,6 +42,7 @@ class RingOut {
     mine_ = mine;
     theirs_ = theirs;
     slots_ = slots;
+    is_backed_ = false;
     begin(0);
   }
 
@@ -45,20 +50,22 @@ class RingOut {
   // looked at when room is needed.
   void begin(uint64_t queued) { head_ = queued - kRingSlots; }
 
-  // Whether position `queued` may be written.
+  // Whether position `queued` may be written. False, too, while there is no memory for slots.
   bool hasRoom(uint64_t queued) {
     if (queued - head_ < kRingSlots) return true;
+    if (!is_backed_ && !back()) return false;
     look();
     return queued - head_ < kRingSlots;
   }
 
-  // Asks the consumer to ring once half of the ring is free. True: it is free already, and nobody
+  // Asks the consumer to ring once most of the ring is free. True: it is free already, and nobody
   // need ring.
   bool await(uint64_t queued) {
     __atomic_store_n(&mine_->waiting, 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);  // with RingIn::owesRing
+    if (!is_backed_) return false;
     look();
-    return queued - head_ <= kRingSlots / 2;
+    return queued - head_ <= kRingLow;
   }
 
   void write(uint64_t position, const Message& message) {
@@ -73,11 +80,17 @@ class RingOut {
 
  private:
   void look() { head_ = freed(); }
+  bool back() {
+    const auto at = static_cast<uint64_t>(reinterpret_cast<uint8_t*>(slots_) - segment.base);
+    is_backed_ = segment.grow(at, kRingSlots * sizeof(Message)) >= 0;
+    return is_backed_;
+  }
 
   Port* mine_ = nullptr;
   const Port* theirs_ = nullptr;
   Message* slots_ = nullptr;
-  uint64_t head_ = 0;  // of the consumer, when somebody looked last
+  uint64_t head_ = 0;  // of the consumer, when somebody looked last; before: as if it were full
+  bool is_backed_ = false;
 };
 
 // The consumer's end.
@@ -113,7 +126,7 @@ class RingIn {
   // True for one caller only.
   bool owesRing() {
     if (__atomic_load_n(&theirs_->waiting, __ATOMIC_RELAXED) == 0) return false;
-    if (published() - mine_->head > kRingSlots / 2) return false;
+    if (published() - mine_->head > kRingLow) return false;
     return __atomic_exchange_n(&theirs_->waiting, 0, __ATOMIC_ACQ_REL) != 0;
   }
 

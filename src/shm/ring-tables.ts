@@ -7,8 +7,8 @@
  */
 import { chain, table } from './schema.js';
 
-/** Messages that one ring holds; a power of two. */
-export const RING_SLOTS = 512;
+/** Messages that one ring holds; a power of two. Sixteen pages, backed with the first message. */
+export const RING_SLOTS = 2048;
 
 export const ring = table('ring', 'lane', 64, 'What the lane has sent to another and taken from it, as of the last commit. Row = the other lane; row `lanes`: the master.', [
   ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
@@ -20,7 +20,7 @@ export const ring = table('ring', 'lane', 64, 'What the lane has sent to another
 
 export const port = table('port', 'lane', 256, 'The lane\'s side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master\'s side, written by him.', [
   ['tail', 'u64', 'messages to the other that it may read; follows ring.queued behind each commit'],
-  ['waiting', 'i32', '1: more waits than the ring holds; the other sets 0 and rings when half of it is free'],
+  ['waiting', 'i32', '1: more waits than the ring holds; the other sets 0 and rings when most of it is free'],
   ['apart', 'u8', 'keeps what is read from what is written on cache lines of their own', 116],
   ['head', 'u64', 'messages from the other whose slots may be written again; follows ring.taken'],
 ]);

@@ -460,7 +460,7 @@ export const enum Ring {
 /** The lane's side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master's side, written by him. */
 export const enum Port {
   Tail = 0, // u64: messages to the other that it may read; follows ring.queued behind each commit
-  Waiting = 2, // i32: 1: more waits than the ring holds; the other sets 0 and rings when half of it is free
+  Waiting = 2, // i32: 1: more waits than the ring holds; the other sets 0 and rings when most of it is free
   Apart = 12, // u8: keeps what is read from what is written on cache lines of their own
   Head = 128, // u64: messages from the other whose slots may be written again; follows ring.taken
   RowWords = 64,

@@ -24,7 +24,7 @@ constexpr int kStuckMs = 20'000;  // nobody has rung for so long: a wake-up was 
 constexpr int kFinished = 0, kFailed = 1, kGiven = 3;
 constexpr int32_t kStepsMax = 4000;
 
-uint64_t messages = 6000;
+uint64_t messages = 20'000;
 
 int32_t steps_left = 0;
 
@@ -74,7 +74,7 @@ bool hasMore(const RingOwner& owner, int32_t lane) {
 void sendSome(Dice& dice, RingOwner& owner, int32_t lane) {
   for (int32_t to = 0; to < kStageLanes; ++to) {
     if (to == lane || dice.oneIn(3) || owner.post.isCongested(to)) continue;
-    const int32_t most = dice.oneIn(20) ? 1500 : 60;
+    const int32_t most = dice.oneIn(20) ? 5000 : 60;
     owner.send(to, static_cast<int32_t>(std::min<uint64_t>(static_cast<uint64_t>(dice.below(most)),
                                                            messages - owner.sent(to))));
   }

@@ -58,7 +58,7 @@ void sleepOrFail(RingOwner& owner, Tally& tally, int32_t lane) {
 
 int32_t batchOf(Dice& dice) {
   if (dice.oneIn(3)) return 1;
-  return dice.oneIn(50) ? 1200 : dice.between(1, 64);
+  return dice.oneIn(100) ? 4000 : dice.between(1, 64);
 }
 
 void send(RingStage& stage, int32_t lane, uint64_t messages, uint64_t seed, Tally& tally) {
