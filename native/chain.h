@@ -33,12 +33,15 @@ static_assert(offsetof(Link, in_bytes) - offsetof(Link, in_head) == offsetof(Cha
 static_assert(offsetof(Link, out_bytes) - offsetof(Link, out_head) == offsetof(Chain, bytes));
 static_assert(offsetof(Request, held_bytes) - offsetof(Request, held_head) ==
               offsetof(Chain, bytes));
+static_assert(offsetof(Ring, overflow_bytes) - offsetof(Ring, overflow_head) ==
+              offsetof(Chain, bytes));
 
 inline Chain& inOf(Session& row) { return *reinterpret_cast<Chain*>(&row.in_head); }
 inline Chain& outOf(Session& row) { return *reinterpret_cast<Chain*>(&row.out_head); }
 inline Chain& inOf(Link& row) { return *reinterpret_cast<Chain*>(&row.in_head); }
 inline Chain& outOf(Link& row) { return *reinterpret_cast<Chain*>(&row.out_head); }
 inline Chain& heldOf(Request& row) { return *reinterpret_cast<Chain*>(&row.held_head); }
+inline Chain& overflowOf(Ring& row) { return *reinterpret_cast<Chain*>(&row.overflow_head); }
 
 // Where a walk through a chain has got to, so that the next one need not begin at the head.
 struct ChainCursor {

@@ -34,6 +34,7 @@ class Checker {
  private:
   static std::string nameOf(Damage::Kind kind) {
     if (kind == Damage::Link) return "link ";
+    if (kind == Damage::Ring) return "ring ";
     return kind == Damage::Session ? "session " : "request ";
   }
 

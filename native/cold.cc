@@ -29,6 +29,7 @@ void Lane::wipe() {
   clear(requests, knows_tops ? head->request_top : sizes.requests);
   clear(listeners, sizes.listeners);
   clear(wires, sizes.sessions + sizes.links);
+  post.startAnew();
   clear(head, 1);
   for (int32_t i = 0; i < sizes.pools; ++i) pool_counters[i].client_connections = 0;
   for (int32_t i = 0; i < sizes.backends; ++i) {

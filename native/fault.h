@@ -21,16 +21,16 @@ namespace baton {
 // In the order of a turn, then of a takeover.
 #define BATON_FAULT_NAMES(each)                                                                 \
   each(Applied) each(RestsKept) each(NearSettled) each(TurnBumped) each(Committed)              \
-  each(PeekTaken) each(PeekedTaken) each(UnitsSettled) each(Sealed) each(WireCleared)           \
-  each(WireSaid) each(WireSent) each(LinkSent) each(LinkNoted) each(SessionSent)                \
-  each(SessionNoted) each(Unwatched) each(ShutDown) each(Closed) each(RowFreed)                 \
-  each(ReceiptOpened) each(Received) each(ReceiveNoted) each(Framed) each(ReplyReceived)        \
-  each(ReplyNoted) each(RepliesFramed) each(AcceptSaid) each(Accepted) each(AcceptPlaced)       \
-  each(AcceptRowed) each(SocketMade) each(ConnectStarted) each(ConnectNoted) each(Greeted)      \
-  each(BatchClaimed) each(BatchBacked) each(BatchReady) each(ImageWritten) each(Claimed)        \
-  each(UndoBegun) each(ImageRestored) each(Undone) each(Recounted) each(ReceivedKept)           \
-  each(AcceptedAdopted) each(SessionsRepaired) each(LinksRepaired) each(RepairCommitted)        \
-  each(KeeperNamed) each(Frozen)
+  each(MessagesPublished) each(PeekTaken) each(PeekedTaken) each(UnitsSettled) each(Sealed)      \
+  each(WireCleared) each(WireSaid) each(WireSent) each(LinkSent) each(LinkNoted)                 \
+  each(SessionSent) each(SessionNoted) each(Unwatched) each(ShutDown) each(Closed)               \
+  each(RowFreed) each(ReceiptOpened) each(Received) each(ReceiveNoted) each(Framed)              \
+  each(ReplyReceived) each(ReplyNoted) each(RepliesFramed) each(AcceptSaid) each(Accepted)       \
+  each(AcceptPlaced) each(AcceptRowed) each(SocketMade) each(ConnectStarted) each(ConnectNoted)  \
+  each(Greeted) each(BatchClaimed) each(BatchBacked) each(BatchReady) each(ImageWritten)         \
+  each(Claimed) each(UndoBegun) each(ImageRestored) each(Undone) each(Recounted)                 \
+  each(ReceivedKept) each(AcceptedAdopted) each(SessionsRepaired) each(LinksRepaired)            \
+  each(RepairCommitted) each(KeeperNamed) each(Frozen)
 
 enum FaultName : int32_t {
 #define BATON_FAULT_ENUM(name) kFault##name,

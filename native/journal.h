@@ -61,6 +61,11 @@ class Journal {
     return row;
   }
 
+  template <class Row>
+  bool isTouched(const Row& row) const {
+    return row.imaged == head_->turn;
+  }
+
   // A row that no committed word leads to needs no image, in this turn or at all.
   template <class Row>
   void adopt(Row& row) {

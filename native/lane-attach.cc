@@ -108,6 +108,24 @@ void attachPeers(const Napi::Float64Array& bases, const Napi::Float64Array& coun
     lane->peers.push_back({rows + i, segment.at<PoolCounter>(static_cast<uint64_t>(counters[i]))});
 }
 
+// Rings lie in the extents of those who write them, each at the same place of its extent.
+void attachPost(const Napi::Float64Array& bases, const Napi::Float64Array& extents) {
+  const auto mine = static_cast<uint64_t>(extents[static_cast<size_t>(lane->number)]);
+  auto* rows = tableAt<LaneRow>(bases, TableNumber::Lane);
+  std::vector<Post::Peer> peers;
+  for (size_t i = 0; i < extents.ElementLength(); ++i) {
+    const auto at = [&](TableNumber number) {
+      const auto within = static_cast<uint64_t>(bases[static_cast<size_t>(number)]) - mine;
+      return static_cast<uint64_t>(extents[i]) + within;
+    };
+    peers.push_back({rows + i, segment.at<Port>(at(TableNumber::Port)),
+                     segment.at<Message>(at(TableNumber::Message)),
+                     segment.at<Bell>(at(TableNumber::Bell)), -1});
+  }
+  lane->post.attach(lane->number, tableAt<Ring>(bases, TableNumber::Ring), &lane->journal,
+                    &lane->chains, peers);
+}
+
 // A pidfd at its number, for the keeper; -1: the kernel has none.
 int watchMaster(int pid) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
@@ -141,6 +159,7 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   attachRegions(plan.Get("regions").As<Napi::Float64Array>());
   attachPool(bases, berth->number);
   attachPeers(bases, plan.Get("peerCounters").As<Napi::Float64Array>());
+  attachPost(bases, plan.Get("laneBases").As<Napi::Float64Array>());
   const auto base = static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue());
   lane->journal.attach(lane->head, lane->region.journal, segment.at<uint8_t>(base),
                        lane->sizes.journal_bytes);
@@ -210,6 +229,19 @@ Napi::Value laneSelect(const Napi::CallbackInfo& info) {
   const int failed = select(intOf(info[0]));
   if (failed != 0) return throwErrno(info.Env(), "dup3 for the lane's doorbell", failed);
   lane->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return info.Env().Undefined();
+}
+
+// For every lane that this process may run: their numbers are the same.
+Napi::Value lanePlaceBell(const Napi::CallbackInfo& info) {
+  const int32_t peer = intOf(info[0]);
+  const int fd = intOf(info[1]);
+  const int number = lane->peerBellFd(peer);
+  if (dup3(fd, number, O_CLOEXEC) < 0) return throwErrno(info.Env(), "dup3 for a doorbell", errno);
+  close(fd);
+  for (const auto& each : berths) {
+    if (each != nullptr) each->lane.post.giveBell(peer, number);
+  }
   return info.Env().Undefined();
 }
 
@@ -343,6 +375,7 @@ void initLaneAttach(Napi::Env env, Napi::Object exports) {
   } calls[] = {
       {"laneAttach", laneAttach},
       {"laneSelect", laneSelect},
+      {"lanePlaceBell", lanePlaceBell},
       {"laneCommands", laneCommands},
       {"laneLife", laneLife},
       {"laneKeeper", laneKeeper},

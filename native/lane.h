@@ -15,10 +15,9 @@
 #include <utility>
 #include <vector>
 
-#include "chain.h"
 #include "command-names.h"
-#include "journal.h"
 #include "layout.gen.h"
+#include "post.h"
 #include "push-scanner.h"
 #include "resp.h"
 
@@ -30,8 +29,7 @@ constexpr int32_t kListenerId = 1 << 29;
 constexpr int32_t kDoorbellId = (1 << 29) - 1;
 
 constexpr int32_t kReceiveRoom = 64 * 1024;  // bytes one recv may bring
-constexpr int32_t kKeepMax =
-    16 * 1024;  // a longer incomplete request or reply is scanned as it comes
+constexpr int32_t kKeepMax = 16 * 1024;  // a longer incomplete request or reply is scanned at once
 constexpr int32_t kRequestMax = 1 << 30;   // bytes of one request, all arguments together
 constexpr int32_t kEvents = 256;           // epoll events per turn
 constexpr int32_t kOutputPause = 1 << 20;  // a client with more than this unread is not read itself
@@ -40,8 +38,7 @@ constexpr int64_t kCollectReserve = 4 << 20;  // … before more of a large one 
 constexpr double kDeadlockUs = 1e6;
 constexpr double kTrimEveryUs = 1e5;                  // unneeded for that long: memory goes back
 constexpr int64_t kQueueMax = INT32_MAX - (1 << 20);  // bytes a chain can count
-constexpr int32_t kFlushMax =
-    4 << 20;  // bytes one connection may be sent per turn: the others wait
+constexpr int32_t kFlushMax = 4 << 20;  // bytes one connection is sent per turn: others wait
 
 // Where bytes come from: the socket, or only what is kept of it in the in chain.
 enum class Source { Socket, Chain };
@@ -51,11 +48,8 @@ double monotonicUs();
 void rememberPeeks(int fd);
 
 struct LaneRegions {
-  int32_t* operation;
-  int32_t* argument;
-  uint8_t* scratch;
-  uint8_t* journal;
-  uint8_t* arena;
+  int32_t *operation, *argument;
+  uint8_t *scratch, *journal, *arena;
 };
 
 struct LaneSizes {
@@ -65,7 +59,8 @@ struct LaneSizes {
 
 // What a new owner has found, for the log.
 struct Finding {
-  enum Kind : int32_t { Lane, Session, Link, Poisoned } kind;  // Poisoned: a link, by its reply
+  // Poisoned: a link, by its reply. Ring: what went between this lane and that one.
+  enum Kind : int32_t { Lane, Session, Link, Poisoned, Ring } kind;
   int32_t row;
   std::string what;
 };
@@ -110,6 +105,7 @@ class Lane {
 
   Journal journal;
   ChainStore chains;
+  Post post;
   CommandNames names;
   int32_t number = 0;    // which lane it is
   int32_t worker = 0;    // this process: row of the worker table
@@ -122,11 +118,13 @@ class Lane {
 
   // Descriptor numbers follow from rows, so that they are the same in every process:
   //
-  //   epoll, keepers' and claimants' end, dock, master | fd_base | sessions | links | listeners | bell
+  //   epoll, keepers' and claimants' end, dock, master | fd_base | sessions | links | listeners |
+  //   bell | bells of all lanes
   int sessionFd(int32_t number) const { return fd_base + number; }
   int linkFd(int32_t number) const { return fd_base + sizes.sessions + number; }
   int listenerFd(int32_t id) const { return fd_base + sizes.sessions + sizes.links + id; }
   int bellFd() const { return listenerFd(sizes.listeners); }
+  int peerBellFd(int32_t peer) const { return bellFd() + 1 + peer; }
   int gearFd(Gear gear) const { return fd_base - kGears + gear; }
 
   // Time as the lane has lived it, µs: what passed without an owner does not count against anybody.
@@ -163,7 +161,7 @@ class Lane {
   void receiveReady(const void* events, int32_t count);
   bool hasWork() const {
     return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() ||
-           !closing_.empty() || !closed_.empty();
+           !closing_.empty() || !closed_.empty() || post.isPending();
   }
 
   // --- receive.cc: sessions, from socket to descriptor
@@ -325,6 +323,7 @@ class Lane {
   bool mend();
   void mendSession(int32_t number, const char* what);
   void mendLink(int32_t number, const char* what);
+  void mendRing(int32_t other, const char* what);
   void strip(Request& row);
   void answerOrphans();
 
@@ -362,6 +361,7 @@ class Lane {
   void relieveMemory();
   bool outputPending() const;
   void frameWaiting();
+  void receiveMessages();
   void sessionEvent(int32_t number, uint32_t what);
 
   std::vector<int32_t> free_sessions_, free_requests_;

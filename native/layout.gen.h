@@ -5,14 +5,15 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 760794919;
+inline constexpr int32_t kSchemaHash = -154947086;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
+inline constexpr int32_t kRingSlots = 2048;
 inline constexpr int32_t kLaneGuard = 1818324581;
 inline constexpr int32_t kLanesMax = 64;
 inline constexpr int32_t kHistogramBuckets = 224;
 
-enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Wire, Listener, Descriptor, Receipt, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
+enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Wire, Listener, Descriptor, Receipt, Ring, Port, Bell, Message, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
 
 enum LaneState_ : int32_t {
   kLaneStateFree,
@@ -155,6 +156,7 @@ enum DescriptorKind_ : int32_t {
   kDescriptorKindClientRefused,
   kDescriptorKindServerFailing,
   kDescriptorKindProtocolError,
+  kDescriptorKindMessage,
 };
 
 enum CloseReason_ : int32_t {
@@ -189,6 +191,11 @@ enum NamedCommand_ : int32_t {
 enum UnitClass_ : int32_t {
   kUnitClassNode,
   kUnitClassChunk,
+};
+
+enum MessageKind_ : int32_t {
+  kMessageKindNone,
+  kMessageKindAnew,
 };
 
 // What this object is and how it is cut.
@@ -867,6 +874,77 @@ static_assert(offsetof(Receipt, room) == 16);
 static_assert(offsetof(Receipt, got) == 20);
 static_assert(offsetof(Receipt, used) == 24);
 static_assert(sizeof(Receipt) == 32);
+
+// What the lane has sent to another and taken from it, as of the last commit. Row = the other lane; row `lanes`: the master.
+struct alignas(8) Ring {
+  int32_t imaged;  // turn that keeps this row's before-image
+  int32_t overflow_head;  // first node, 0 = empty
+  int32_t overflow_tail;  // last node
+  int32_t overflow_start;  // first unread byte in the head node
+  int32_t overflow_end;  // bytes used in the tail node
+  int32_t overflow_bytes;  // bytes in the chain
+  int32_t anew;  // 1: the next message to the other must be MessageKind.Anew
+  uint64_t queued;  // messages ever written into the ring to the other
+  uint64_t taken;  // messages ever taken out of the ring from the other
+  uint8_t spare_[16];
+};
+static_assert(offsetof(Ring, imaged) == 0);
+static_assert(offsetof(Ring, overflow_head) == 4);
+static_assert(offsetof(Ring, overflow_tail) == 8);
+static_assert(offsetof(Ring, overflow_start) == 12);
+static_assert(offsetof(Ring, overflow_end) == 16);
+static_assert(offsetof(Ring, overflow_bytes) == 20);
+static_assert(offsetof(Ring, anew) == 24);
+static_assert(offsetof(Ring, queued) == 32);
+static_assert(offsetof(Ring, taken) == 40);
+static_assert(sizeof(Ring) == 64);
+
+// The lane's side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master's side, written by him.
+struct alignas(8) Port {
+  uint64_t tail;  // messages to the other that it may read; follows ring.queued behind each commit
+  int32_t waiting;  // 1: more waits than the ring holds; the other sets 0 and rings when most of it is free
+  uint8_t apart[116];  // keeps what is read from what is written on cache lines of their own
+  uint64_t head;  // messages from the other whose slots may be written again; follows ring.taken
+  uint8_t spare_[120];
+};
+static_assert(offsetof(Port, tail) == 0);
+static_assert(offsetof(Port, waiting) == 8);
+static_assert(offsetof(Port, apart) == 12);
+static_assert(offsetof(Port, head) == 128);
+static_assert(sizeof(Port) == 256);
+
+// The lane's doorbell: written by whoever sends something to it, atomically.
+struct alignas(8) Bell {
+  int32_t sleeping;  // 1: the owner is about to sleep; who sets 0 wakes it by its eventfd
+  uint8_t apart[124];  // keeps both on cache lines of their own
+  uint64_t rung;  // bit n: lane n has sent something, or made room; cleared by the owner, who then looks
+  uint8_t spare_[120];
+};
+static_assert(offsetof(Bell, sleeping) == 0);
+static_assert(offsetof(Bell, apart) == 4);
+static_assert(offsetof(Bell, rung) == 128);
+static_assert(sizeof(Bell) == 256);
+
+// Slots of the rings that the lane writes: RING_SLOTS for each row of port.
+struct alignas(8) Message {
+  int32_t kind;  // MessageKind
+  int32_t row;  // whom or what it is about; a row of the receiver's
+  int32_t value;  // as the kind says
+  int32_t payload_head;  // first node, 0 = empty
+  int32_t payload_tail;  // last node
+  int32_t payload_start;  // first unread byte in the head node
+  int32_t payload_end;  // bytes used in the tail node
+  int32_t payload_bytes;  // bytes in the chain
+};
+static_assert(offsetof(Message, kind) == 0);
+static_assert(offsetof(Message, row) == 4);
+static_assert(offsetof(Message, value) == 8);
+static_assert(offsetof(Message, payload_head) == 12);
+static_assert(offsetof(Message, payload_tail) == 16);
+static_assert(offsetof(Message, payload_start) == 20);
+static_assert(offsetof(Message, payload_end) == 24);
+static_assert(offsetof(Message, payload_bytes) == 28);
+static_assert(sizeof(Message) == 32);
 
 // Counts of the lane as a whole.
 struct alignas(8) LaneCounter {

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "throw.h"
 
 namespace baton {
@@ -89,14 +91,18 @@ void Loop::finish() {
 
 // Events of the lane's epoll; sleeps only when there is nothing to do at all.
 int Loop::wait(epoll_event* events) {
-  const int timeout = lane_->hasWork() || !lane_->isWhole() ? 0 : sleepTimeout();
-  if (timeout != 0) {
+  int timeout = lane_->hasWork() || !lane_->isWhole() ? 0 : sleepTimeout();
+  if (timeout == 0) return std::max(0, epoll_wait(lane_->epoll_fd, events, kEvents, 0));
+  if (lane_->post.maySleep()) {
     lane_->row->sleeping = 1;
     ++lane_->counter->sleeps;
+  } else {
+    timeout = 0;
   }
   const int count = epoll_wait(lane_->epoll_fd, events, kEvents, timeout);
   lane_->row->sleeping = 0;
-  return count < 0 ? 0 : count;
+  lane_->post.wake(count == 0 && timeout != 0);
+  return std::max(0, count);
 }
 
 int Loop::sleepTimeout() const {

@@ -8,6 +8,7 @@
 //           └─ part ─ part ─ …            each request is in one session's list or is a part,
 //   link ──► in, out chains               and in one link's list while it is owed
 //      └─ request ─ request ─ …
+//   ring ──► overflow chain
 #pragma once
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace baton {
 
 // A row that does not add up.
 struct Damage {
-  enum Kind { Session, Link, Unwanted } kind;  // Unwanted: a request that nobody waits for
+  enum Kind { Session, Link, Ring, Unwanted } kind;  // Unwanted: a request that nobody waits for
   int32_t row;
   const char* what;
 };
@@ -36,6 +37,11 @@ class Reach {
     }
     for (int32_t i = 1; i < lane.head->link_top; ++i) {
       if (lane.links[i].state != kLinkStateFree) settle(Damage::Link, i, fault(lane.links[i], i));
+    }
+    for (int32_t i = 0; i < lane.post.ringCount(); ++i) {
+      const char* what = lane.post.fault(i);
+      const bool is_sound = what != nullptr || trace(overflowOf(lane.post.ringOf(i)));
+      settle(Damage::Ring, i, is_sound ? what : "what waits to be sent");
     }
     count();
   }

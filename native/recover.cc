@@ -82,6 +82,7 @@ void Lane::begin() {
   head->decided = head->applied = head->operations = 0;
   chains.nodes.adopt();
   chains.chunks.adopt();
+  post.begin();
   resumeTime();
   listSessions();
   listLinks();

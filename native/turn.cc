@@ -9,6 +9,10 @@
 
 namespace baton {
 
+namespace {
+constexpr int32_t kDescriptorsKept = 64;  // for what is noticed on the way
+}
+
 // Finishes the open turn: plans are carried out, rests are kept, then everything becomes true at
 // once.
 void Lane::seal() {
@@ -18,9 +22,12 @@ void Lane::seal() {
   FAULT(RestsKept);
   settleNear();
   FAULT(NearSettled);
+  post.fill();
   const bool has_worked = head->receipts > 0 || head->descriptors > 0;
   journal.commit();
   FAULT(Committed);
+  post.publish();
+  FAULT(MessagesPublished);
   if (has_worked) head->sealed = (head->sealed + 1) & 0x7fffffff;
   if (!peeked_.empty()) takePeeked();
   FAULT(PeekedTaken);
@@ -130,6 +137,17 @@ void Lane::frameWaiting() {
   }
 }
 
+// What other lanes have sent: an event each, so that TypeScript decides it as part of this turn.
+void Lane::receiveMessages() {
+  post.receive(sizes.descriptors - kDescriptorsKept - head->descriptors,
+               [this](int32_t from, const Message& message) {
+                 Descriptor& descriptor = describe(kDescriptorKindMessage, message.row);
+                 descriptor.command = message.kind;
+                 descriptor.argc = message.value;
+                 descriptor.pool = from;
+               });
+}
+
 // In the first turn, which sockets alone would not cause.
 void Lane::redo() {
   for (const int32_t number : poisoned_links_) linkBroken(links[number], EPROTO);
@@ -151,13 +169,14 @@ void Lane::receiveReady(const void* ready, int32_t count) {
       !orphans_.empty())
     redo();
   if (!isWhole()) bringReady(ready, count);
+  receiveMessages();
   frameWaiting();
   int32_t listening[kEvents];
   int32_t listeners_ready = 0;
   for (int32_t i = 0; i < count; ++i) {
     const auto id = static_cast<int32_t>(events[i].data.u64);
     const uint32_t what = events[i].events;
-    if (head->descriptors > sizes.descriptors - 64) break;  // level-triggered: they come again
+    if (head->descriptors > sizes.descriptors - kDescriptorsKept) break;  // they come again
     if (id >= kLinkId) {
       const int32_t number = id - kLinkId;
       if ((what & EPOLLOUT) != 0 || links[number].state == kLinkStateConnecting)

@@ -5,6 +5,7 @@
 //   rows             each is walked with every number checked (reach.h); what does not add up:
 //     a session        closes; its requests are nobody's
 //     a link           is given up; its requests get an error
+//     a ring           begins anew: the lane at its other end is told that all under way is lost
 //     a request        closes its session and gives its link up, for their order is lost
 //
 // Rows are looked at when the open turn is undone, and mended as part of the repair's own turn.
@@ -84,6 +85,8 @@ bool Lane::mend() {
         mendSession(each.row, each.what);
       else if (each.kind == Damage::Link)
         mendLink(each.row, each.what);
+      else if (each.kind == Damage::Ring)
+        mendRing(each.row, each.what);
       else
         strip(requests[each.row]);
     }
@@ -129,6 +132,14 @@ void Lane::mendLink(int32_t number, const char* what) {
   link.fd = -1;
   ++counter->rows_damaged;
   findings_.push_back({Finding::Link, number, what});
+}
+
+// What was to be sent is dropped, what has come is skipped; the other lane is told so.
+void Lane::mendRing(int32_t other, const char* what) {
+  journal.touch(post.ringOf(other));
+  post.startAnew(other);
+  ++counter->rows_damaged;
+  findings_.push_back({Finding::Ring, other, what});
 }
 
 // Nobody waits for it any more: its reply, if one comes, is dropped.

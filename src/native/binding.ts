@@ -108,6 +108,12 @@ export interface LaneCalls {
   laneApply(decided: number): void;
   /** Moves a listening socket to the descriptor number that its id has in all owners of the lane. */
   lanePlace(id: number, fd: number): void;
+  /**
+   * Moves a copy of another lane's doorbell to the descriptor number that it has in all owners of
+   * this process's lanes: messages to that lane wake its owner from now on. Without one, its owner
+   * finds them within a heartbeat.
+   */
+  lanePlaceBell(lane: number, fd: number): void;
   /** Accepts there from now on, for `pool` (id). Once more does no harm. */
   laneListen(id: number, pool: number, unix: boolean): void;
   /** No longer accepts there, and closes this process's copy of the socket. */
@@ -151,12 +157,12 @@ export interface LaneCalls {
   sessionRead(session: number, offset: number, bytes: number): Buffer;
 }
 
-/** native/lane.h; Poisoned: a link whose server said what workers died of. */
-export const enum FindingKind { Lane, Session, Link, Poisoned }
+/** native/lane.h; Poisoned: a link whose server said what workers died of. Ring: row = a lane. */
+export const enum FindingKind { Lane, Session, Link, Poisoned, Ring }
 
 export interface Finding {
   readonly kind: FindingKind;
-  readonly row: number; // session or link
+  readonly row: number; // session, link or lane
   readonly what: string;
 }
 
@@ -174,6 +180,7 @@ export interface LaneAttachment {
   readonly sizes: Int32Array;
   readonly half: number; // 0 or 1: where this worker's pool and backend rows lie
   readonly peerCounters: Float64Array; // pool counters of all lanes: absolute
+  readonly laneBases: Float64Array; // extents of all lanes: absolute
   readonly fetchedListeners: Int32Array; // ids of listeners that the lane's keeper is to give
   readonly fdBase: number; // first descriptor of the lane range: sessions, links, listeners
   readonly epollFd: number;

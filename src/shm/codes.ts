@@ -129,6 +129,8 @@ export const enum DescriptorKind {
   ClientRefused, // a pool's client limit; row = pool
   ServerFailing, // row = link: a reply that counts as a failure (-LOADING and the like)
   ProtocolError, // row = session, command = ScanError; the plan answers it and closes
+  Message, // of a lane or the master: row = what it is about, command = MessageKind, argc = value,
+           // pool = which lane, or as many as there are: the master
 }
 
 export const enum CloseReason {
@@ -155,3 +157,9 @@ export const enum NamedCommand {
 }
 
 export const enum UnitClass { Node, Chunk }
+
+/** What one lane tells another. Numbers are never reused: lanes of two versions talk. */
+export const enum MessageKind {
+  None,
+  Anew, // the sender has lost all it knew of the receiver: what was under way between them is over
+}

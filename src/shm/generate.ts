@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { HISTOGRAM_BUCKETS } from './counter-tables.js';
 import { CHUNK_BYTES, LANE_GUARD, LANES_MAX, NODE_CHUNKS, tables } from './layout.js';
+import { RING_SLOTS } from './ring-tables.js';
 import { columnBytes, schemaHash, type Column, type Table } from './schema.js';
 
 const root = new URL('../../../', import.meta.url);
@@ -41,6 +42,7 @@ function headerText(): string {
     `inline constexpr int32_t kSchemaHash = ${schemaHash(tables)};`,
     `inline constexpr int32_t kChunkBytes = ${CHUNK_BYTES};`,
     `inline constexpr int32_t kNodeChunks = ${NODE_CHUNKS};`,
+    `inline constexpr int32_t kRingSlots = ${RING_SLOTS};`,
     `inline constexpr int32_t kLaneGuard = ${LANE_GUARD};`,
     `inline constexpr int32_t kLanesMax = ${LANES_MAX};`,
     `inline constexpr int32_t kHistogramBuckets = ${HISTOGRAM_BUCKETS};`,

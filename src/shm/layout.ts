@@ -20,7 +20,8 @@
  * one: what may change, and how, is in src/shm/compatibility.ts.
  */
 import { backendCounter, commandCounter, histogram, laneCounter, poolCounter } from './counter-tables.js';
-import { table, type Table } from './schema.js';
+import { bell, message, port, ring } from './ring-tables.js';
+import { chain, table, type Table } from './schema.js';
 
 /**
  * Bumped when something changes its meaning that no column shows (a state's number, the rules of
@@ -189,14 +190,6 @@ export const laneHead = table('lane_head', 'lane', 256, 'The turn: its commit wo
   ['killed_at', 'u64', 'stream offset where it begins'],
   ['guard', 'i32', 'always LANE_GUARD: another value was written by mistake', 1, LANE_GUARD],
 ]);
-
-const chain = (prefix: string): readonly (readonly [string, 'i32', string])[] => [
-  [`${prefix}_head`, 'i32', 'first node, 0 = empty'],
-  [`${prefix}_tail`, 'i32', 'last node'],
-  [`${prefix}_start`, 'i32', 'first unread byte in the head node'],
-  [`${prefix}_end`, 'i32', 'bytes used in the tail node'],
-  [`${prefix}_bytes`, 'i32', 'bytes in the chain'],
-];
 
 export const session = table('session', 'lane', 192, 'One downstream connection. Row number = epoll id.', [
   ['imaged', 'i32', 'turn that keeps this row\'s before-image'],
@@ -367,6 +360,7 @@ export const batch = table('batch', 'instance', 16, '64 units of one class: the 
 export const tables: readonly Table[] = [
   superblock, directory, lane, worker, pool, backend, node, batch,
   laneHead, session, sessionInfo, link, request, wire, listener, descriptor, receipt,
+  ring, port, bell, message,
   laneCounter, poolCounter, backendCounter, commandCounter, histogram,
 ];
 

@@ -4,6 +4,7 @@
  * a lane's tables and regions lie in one extent, which TypeScript sees as one ArrayBuffer.
  */
 import { CHUNK_BYTES, LANES_MAX, tables } from './layout.js';
+import { RING_SLOTS } from './ring-tables.js';
 import { alignUp, textHash } from './schema.js';
 import { Node, TableNumber } from '../tables/columns.gen.js';
 
@@ -30,7 +31,8 @@ export interface InstancePlan {
   readonly routeBase: number;
   readonly laneBase: readonly number[];
   readonly region: LaneRegions; // within the extent
-  readonly laneBytes: number;
+  readonly laneBytes: number; // of an extent, backed when its lane is opened
+  readonly laneStride: number; // from extent to extent: behind those bytes lie the slots of rings
   readonly sharedBytes: number; // instance tables, conf and routes: [0, sharedBytes)
   readonly chunkBase: number;
   readonly nodes: number; // rows that may exist at most
@@ -83,12 +85,12 @@ export function planInstance(capacities: Capacities): InstancePlan {
   place(TableNumber.Batch, (2 * nodes) / UNITS_PER_BATCH + 2);
   const sharedBytes = alignUp(at, PAGE);
 
-  const { region, laneBytes } = planLane(capacities, tableBase);
+  const { region, laneBytes, laneStride } = planLane(capacities, tableBase);
   const laneBase = Array.from(
     { length: capacities.lanes },
-    (_, lane) => sharedBytes + lane * laneBytes,
+    (_, lane) => sharedBytes + lane * laneStride,
   );
-  const nodeBase = sharedBytes + capacities.lanes * laneBytes;
+  const nodeBase = sharedBytes + capacities.lanes * laneStride;
   tableBase[TableNumber.Node] = nodeBase;
   const chunkBase = alignUp(nodeBase + nodes * Node.RowBytes, 1 << 21);
   const bytes = chunkBase + chunks * CHUNK_BYTES;
@@ -100,6 +102,7 @@ export function planInstance(capacities: Capacities): InstancePlan {
     laneBase,
     region,
     laneBytes,
+    laneStride,
     sharedBytes,
     chunkBase,
     nodes,
@@ -111,7 +114,7 @@ export function planInstance(capacities: Capacities): InstancePlan {
 function planLane(
   capacities: Capacities,
   tableBase: number[],
-): { region: LaneRegions; laneBytes: number } {
+): { region: LaneRegions; laneBytes: number; laneStride: number } {
   let at = 0;
   const take = (bytes: number): number => {
     const base = at;
@@ -128,7 +131,10 @@ function planLane(
     journal: take(journalBytes(capacities)),
     arena: take(capacities.arenaBytes),
   };
-  return { region, laneBytes: alignUp(at, PAGE) };
+  const laneBytes = alignUp(at, PAGE);
+  tableBase[TableNumber.Message] = laneBytes;
+  const slots = (capacities.lanes + 2) * RING_SLOTS * tables[TableNumber.Message]!.rowBytes;
+  return { region, laneBytes, laneStride: laneBytes + alignUp(slots, PAGE) };
 }
 
 /** Tells plans apart: a version with another constant in this file cannot use the same object. */
@@ -137,9 +143,9 @@ export function mapHash(plan: InstancePlan): number {
   return textHash(JSON.stringify(offsets));
 }
 
-/** A lane's tables with their rows, as they lie in its extent. */
+/** A lane's tables with their rows, as they lie in its extent; slots of rings lie behind it. */
 export function laneTables(capacities: Capacities): readonly (readonly [TableNumber, number])[] {
-  const { pools, backends, commands, sessions, links, requests } = capacities;
+  const { lanes, pools, backends, commands, sessions, links, requests } = capacities;
   return [
     [TableNumber.LaneHead, 1],
     [TableNumber.LaneCounter, 1],
@@ -155,13 +161,17 @@ export function laneTables(capacities: Capacities): readonly (readonly [TableNum
     [TableNumber.Listener, pools],
     [TableNumber.Descriptor, DESCRIPTORS],
     [TableNumber.Receipt, RECEIPTS],
+    [TableNumber.Ring, lanes + 1],
+    [TableNumber.Port, lanes + 2],
+    [TableNumber.Bell, 1],
   ];
 }
 
 /** Room for one before-image of every row a turn may change. */
 export function journalBytes(capacities: Capacities): number {
-  const { sessions, links, requests } = capacities;
+  const { lanes, sessions, links, requests } = capacities;
   return (
+    (lanes + 1) * imageBytes(TableNumber.Ring) +
     sessions * (imageBytes(TableNumber.Session) + imageBytes(TableNumber.SessionInfo)) +
     links * imageBytes(TableNumber.Link) +
     requests * imageBytes(TableNumber.Request)

@@ -67,6 +67,15 @@ export function table(
   return { name, scope, rowBytes, columns, doc };
 }
 
+/** The columns of a chain of nodes in its row (native/chain.h). */
+export const chain = (prefix: string): readonly (readonly [string, 'i32', string])[] => [
+  [`${prefix}_head`, 'i32', 'first node, 0 = empty'],
+  [`${prefix}_tail`, 'i32', 'last node'],
+  [`${prefix}_start`, 'i32', 'first unread byte in the head node'],
+  [`${prefix}_end`, 'i32', 'bytes used in the tail node'],
+  [`${prefix}_bytes`, 'i32', 'bytes in the chain'],
+];
+
 export function alignUp(value: number, to: number): number {
   return Math.ceil(value / to) * to;
 }

@@ -19,15 +19,19 @@ export const enum TableNumber {
   Listener = 14,
   Descriptor = 15,
   Receipt = 16,
-  LaneCounter = 17,
-  PoolCounter = 18,
-  BackendCounter = 19,
-  CommandCounter = 20,
-  Histogram = 21,
-  Count = 22,
+  Ring = 17,
+  Port = 18,
+  Bell = 19,
+  Message = 20,
+  LaneCounter = 21,
+  PoolCounter = 22,
+  BackendCounter = 23,
+  CommandCounter = 24,
+  Histogram = 25,
+  Count = 26,
 }
 
-export const SCHEMA_HASH = 760794919;
+export const SCHEMA_HASH = -154947086;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -432,6 +436,58 @@ export const enum Receipt {
   Room = 4, // i32: bytes the kernel may write behind them
   Got = 5, // i32: bytes received; -1 until known
   Used = 6, // i32: bytes (kept + got) that whole requests have consumed
+  RowWords = 8,
+  RowDoubles = 4,
+  RowBytes = 32,
+}
+
+/** What the lane has sent to another and taken from it, as of the last commit. Row = the other lane; row `lanes`: the master. */
+export const enum Ring {
+  Imaged = 0, // i32: turn that keeps this row's before-image
+  OverflowHead = 1, // i32: first node, 0 = empty
+  OverflowTail = 2, // i32: last node
+  OverflowStart = 3, // i32: first unread byte in the head node
+  OverflowEnd = 4, // i32: bytes used in the tail node
+  OverflowBytes = 5, // i32: bytes in the chain
+  Anew = 6, // i32: 1: the next message to the other must be MessageKind.Anew
+  Queued = 32, // u64: messages ever written into the ring to the other
+  Taken = 40, // u64: messages ever taken out of the ring from the other
+  RowWords = 16,
+  RowDoubles = 8,
+  RowBytes = 64,
+}
+
+/** The lane's side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master's side, written by him. */
+export const enum Port {
+  Tail = 0, // u64: messages to the other that it may read; follows ring.queued behind each commit
+  Waiting = 2, // i32: 1: more waits than the ring holds; the other sets 0 and rings when most of it is free
+  Apart = 12, // u8: keeps what is read from what is written on cache lines of their own
+  Head = 128, // u64: messages from the other whose slots may be written again; follows ring.taken
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** The lane's doorbell: written by whoever sends something to it, atomically. */
+export const enum Bell {
+  Sleeping = 0, // i32: 1: the owner is about to sleep; who sets 0 wakes it by its eventfd
+  Apart = 4, // u8: keeps both on cache lines of their own
+  Rung = 128, // u64: bit n: lane n has sent something, or made room; cleared by the owner, who then looks
+  RowWords = 64,
+  RowDoubles = 32,
+  RowBytes = 256,
+}
+
+/** Slots of the rings that the lane writes: RING_SLOTS for each row of port. */
+export const enum Message {
+  Kind = 0, // i32: MessageKind
+  Row = 1, // i32: whom or what it is about; a row of the receiver's
+  Value = 2, // i32: as the kind says
+  PayloadHead = 3, // i32: first node, 0 = empty
+  PayloadTail = 4, // i32: last node
+  PayloadStart = 5, // i32: first unread byte in the head node
+  PayloadEnd = 6, // i32: bytes used in the tail node
+  PayloadBytes = 7, // i32: bytes in the chain
   RowWords = 8,
   RowDoubles = 4,
   RowBytes = 32,

@@ -47,6 +47,7 @@ export function attachLane(
     ),
     half: order.generation & 1,
     peerCounters: peerCounters(segment),
+    laneBases: Float64Array.from(plan.laneBase),
     fdBase: order.fdBase,
     fetchedListeners: Int32Array.from(fetchedListeners),
     epollFd: gear.epollFd,

@@ -109,6 +109,9 @@ export class LaneLog implements LaneEvents {
       const client = this.desk.peerOf(row);
       this.log.error({ event: 'row_damaged', session: row, client, what, ...left(suppressed) },
         `client ${client} is closed: its row is damaged: ${what}`);
+    } else if (kind === FindingKind.Ring) {
+      this.log.error({ event: 'row_damaged', lane: row, what, ...left(suppressed) },
+        `what was under way to and from lane ${row} is given up: its row is damaged: ${what}`);
     } else {
       this.log.error({ event: 'row_damaged', link: row, what, ...left(suppressed) },
         `the connection to a server is given up: its row is damaged: ${what}`);

@@ -52,6 +52,7 @@ class LaneMemory {
   baton::Batch* nodeBatches() const {
     return baton::segment.at<baton::Batch>(kHeadBytes);
   }
+  baton::LaneRow& row(int32_t lane) const { return rows()[lane]; }
   baton::Batch* chunkBatches() const { return nodeBatches() + node_batches_; }
   int32_t nodeBatchCount() const { return node_batches_; }
   int32_t chunkBatchCount() const { return chunk_batches_; }

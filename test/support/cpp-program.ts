@@ -9,6 +9,7 @@
  * BATON_SEED=n repeats it.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
@@ -23,10 +24,23 @@ const STDERR_CHARS = 4000;
 
 /** As binding.gyp has it, but for the optimisation. */
 const FLAGS = [
-  '-std=c++20', '-O1', '-g', '-Wall', '-Wextra', '-Wno-unused-parameter',
+  '-std=c++20', '-g', '-Wall', '-Wextra', '-Wno-unused-parameter',
   '-fno-exceptions', '-fno-rtti', '-fno-strict-aliasing', '-fno-omit-frame-pointer', '-pthread',
-  '-fsanitize=address,undefined', '-fno-sanitize-recover=all',
 ];
+
+/** checked: address and undefined behaviour; threads: data races, of a program with threads. */
+const KINDS = {
+  checked: ['-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all'],
+  threads: ['-O1', '-fsanitize=thread', '-Wno-tsan', '-DBATON_THREADS'],
+  fast: ['-O2'],
+};
+
+export interface Making {
+  readonly kind?: keyof typeof KINDS; // checked
+  /** Text of a header that takes the place of the one in native/, by its name. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tree?: string; // where native/ and test/native/ are; the repository's root
+}
 
 export interface Outcome {
   readonly code: number | null; // null: killed by a signal or out of patience
@@ -38,14 +52,26 @@ export class CppProgram {
   private constructor(readonly path: string) {}
 
   /** Paths count from the repository's root. Throws, with the compiler's words, if it refuses. */
-  /** `tree`: where native/ and test/native/ are. */
   static compile(
-    scope: Scope, main: string, sources: readonly string[] = [], tree = repositoryRoot,
+    scope: Scope, main: string, sources: readonly string[] = [],
+    { kind = 'checked', headers = {}, tree = repositoryRoot }: Making = {},
   ): CppProgram {
-    const path = join(scratch(scope), 'program');
-    const files = [main, ...sources].map((file) => join(tree, file));
-    const include = ['-I', join(tree, 'native')];
-    execFileSync('g++', [...FLAGS, ...include, ...files, '-o', path], { encoding: 'utf8' });
+    const place = scratch(scope);
+    const path = join(place, 'program');
+    let from = tree;
+    if (Object.keys(headers).length > 0) {
+      // A header beside a source is found before any that an option names.
+      from = join(place, 'tree');
+      for (const folder of ['native', 'test/native']) {
+        cpSync(join(tree, folder), join(from, folder), { recursive: true });
+      }
+      for (const [name, text] of Object.entries(headers)) {
+        writeFileSync(join(from, 'native', name), text);
+      }
+    }
+    const files = [main, ...sources].map((file) => join(from, file));
+    const flags = [...FLAGS, ...KINDS[kind], '-I', join(from, 'native')];
+    execFileSync('g++', [...flags, ...files, '-o', path], { encoding: 'utf8' });
     return new CppProgram(path);
   }
 
@@ -58,13 +84,16 @@ export class CppProgram {
 
   /**
    * Runs each section with a seed and expects it to end well, having checked something: a
-   * program says "<n> checks" at its end. `input` is what every section reads.
+   * program says "<n> checks" at its end. `input` is what every section reads, `more` are
+   * arguments behind the seed.
    */
-  play(t: Test, sections: readonly string[], input: string = ''): void {
+  play(
+    t: Test, sections: readonly string[], input: string = '', more: readonly string[] = [],
+  ): void {
     const { seed } = dice(t);
     for (const section of sections) {
       t.test(section, (t) => {
-        const { code, out, err } = this.run([section, String(seed)], input);
+        const { code, out, err } = this.run([section, String(seed), ...more], input);
         const checks = Number(/^(\d+) checks$/m.exec(out)?.[1] ?? 0);
         t.equal(code, 0, 'ends well', { stderr: err.slice(0, STDERR_CHARS) });
         t.ok(checks > 0, `${checks} checks`);

@@ -53,7 +53,7 @@ async function hunt(scope: Scope, { name, at = [], changes }: Mutant): Promise<C
 /** By the model test of chains in journalled rows. */
 function judge(scope: Scope, { changes }: Mutant): Catch | null {
   const program = CppProgram.compile(scope, 'test/native/turns.cc',
-    ['native/chain.cc', 'native/unit-pool.cc', 'native/segment.cc'], changedTree(scope, changes));
+    ['native/chain.cc', 'native/unit-pool.cc', 'native/segment.cc'], { tree: changedTree(scope, changes) });
   for (const section of ['roll-backs', 'killed']) {
     const { code, err } = program.run([section, values.seed]);
     if (code !== 0) return { after: 0, how: `turns ${section}: ${err.split('\n')[0]!}` };

@@ -124,6 +124,9 @@ class Place {
                                baton::kChunkBytes, 0, row(), superblock());
     lane->chains.attach(at<baton::Node>(node_base_), at<uint8_t>(chunk_base_));
     lane->peers.push_back({lane->row, lane->pool_counters});
+    lane->post.attach(0, at<baton::Ring>(rings_at_), &lane->journal, &lane->chains,
+                      {{lane->row, at<baton::Port>(ports_at_), at<baton::Message>(messages_at_),
+                        at<baton::Bell>(bell_at_), -1}});
   }
 
   int epoll_fd = -1, bell_fd = -1, keeper_fd = -1, claim_fd = -1;
@@ -148,7 +151,8 @@ class Place {
     const int64_t images =
         int64_t{options_.sessions} * (sizeof(baton::Session) + sizeof(baton::SessionInfo) + 16) +
         int64_t{links()} * (sizeof(baton::Link) + 8) +
-        int64_t{options_.requests} * (sizeof(baton::Request) + 8);
+        int64_t{options_.requests} * (sizeof(baton::Request) + 8) +
+        2 * (sizeof(baton::Ring) + 8);
     sizes_ = {options_.sessions,    links(),        options_.requests,  options_.descriptors,
               options_.receipts,    options_.arena, kPools,             backends,
               kCommands,            options_.arguments, static_cast<int32_t>(images), kPools};
@@ -169,6 +173,10 @@ class Place {
     receipts_at_ = take<baton::Receipt>(sizes_.receipts);
     wires_at_ = take<baton::Wire>(sizes_.sessions + sizes_.links);
     listeners_at_ = take<baton::Listener>(kPools);
+    rings_at_ = take<baton::Ring>(2);
+    ports_at_ = take<baton::Port>(3);
+    bell_at_ = take<baton::Bell>(1);
+    messages_at_ = take<baton::Message>(3 * baton::kRingSlots);
     counter_at_ = take<baton::LaneCounter>(1);
     pool_counters_at_ = take<baton::PoolCounter>(kPools);
     backend_counters_at_ = take<baton::BackendCounter>(backends);
@@ -247,8 +255,8 @@ class Place {
   uint64_t end_ = 0;
   uint64_t row_at_, workers_at_, pools_at_, backends_at_, batches_at_, extent_at_, head_at_,
       sessions_at_, infos_at_, links_at_, requests_at_, descriptors_at_, receipts_at_, wires_at_,
-      listeners_at_, counter_at_, pool_counters_at_, backend_counters_at_, command_counters_at_,
-      histograms_at_, operation_at_, argument_at_, scratch_at_, journal_at_, arena_at_, node_base_,
+      listeners_at_, rings_at_, ports_at_, bell_at_, messages_at_, counter_at_, pool_counters_at_,
+      backend_counters_at_, command_counters_at_, histograms_at_, operation_at_, argument_at_, scratch_at_, journal_at_, arena_at_, node_base_,
       chunk_base_;
 };
 
