@@ -8,63 +8,23 @@
  */
 import t, { type Test } from 'tap';
 import { WorkerState } from '../../src/shm/codes.js';
-import type { Baton } from '../support/baton.js';
 import { isFlawless, type ExactLoad } from '../support/exact-load.js';
 import {
-  count, edit, isAlone, isServedBy, masters, reached, reload, restored, rollBack,
+  count, edit, isAlone, isServedBy, reached, reload, restored, rollBack,
 } from '../support/hot-restart.js';
 import type { WorkerRow } from '../support/memory-view.js';
 import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { comeToRest, newWorkers, upgradeTo } from '../support/restart-steps.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 
 t.setTimeout(800_000); // for the whole file, on a busy machine
 
 const servers = await Redis.startMany(t, 3);
 
-/** What can be seen of an upgrade; `old` is the master that got USR2. */
-type Step = 'exec' | 'starting' | 'ready' | 'canary' | 'served';
-
-function newWorkers(baton: Baton, old: number): WorkerRow[] {
-  return baton.crew().filter(({ masterPid, pid }) => masterPid !== old && pid !== 0);
-}
-
-const STEPS: { readonly [step in Step]: (baton: Baton, old: number) => boolean } = {
-  exec: (baton) => masters(baton).length === 2,
-  starting: (baton, old) => newWorkers(baton, old).length > 0,
-  ready: (baton, old) => {
-    const workers = newWorkers(baton, old);
-    return workers.length === 2 && workers.every(({ state }) => state >= WorkerState.Ready);
-  },
-  canary: (baton, old) => newWorkers(baton, old).some(({ state }) => state === WorkerState.Serving),
-  served: (baton) => isServedBy(baton, baton.pidIn(baton.pidFile) ?? 0)
-    && count(baton, 'upgraded') > 0,
-};
-
-/** USR2, and on until the step can be seen. Returns the new master's pid. */
-async function upgradeTo(baton: Baton, step: Step): Promise<number> {
-  const old = baton.pid;
-  const upgradedBefore = count(baton, 'upgraded');
-  process.kill(old, 'SIGUSR2');
-  await reached(baton, step, () => STEPS[step](baton, old)
-    && (step !== 'served' || count(baton, 'upgraded') > upgradedBefore));
-  return masters(baton).find((pid) => pid !== old) ?? 0;
-}
-
 function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   if (pid <= 0 || !isAlive(pid)) throw new Error(`there is no process ${pid} to get ${signal}`);
   process.kill(pid, signal);
-}
-
-/** Either outcome is right, but one it must be; if the new master has won, it gives everything back. */
-async function comeToRest(baton: Baton, old: number): Promise<void> {
-  await reached(baton, 'one master to have all lanes', () => {
-    const pid = baton.pidIn(baton.pidFile);
-    if (pid === null || !isServedBy(baton, pid)) return false;
-    return pid === old ? masters(baton).length === 1 && isAlone(baton)
-      : baton.pidIn(baton.oldPidFile) === old && count(baton, 'upgraded') > 0;
-  });
-  if (baton.pid !== old) await rollBack(baton);
 }
 
 async function isServed(t: Pick<Test, 'same'>, load: ExactLoad): Promise<void> {
@@ -74,7 +34,8 @@ async function isServed(t: Pick<Test, 'same'>, load: ExactLoad): Promise<void> {
 }
 
 t.test('the new master dies', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: { upgrade_canary: '400ms' } });
+  const { baton, load } = await startUnderLoad(t, servers,
+    { global: { upgrade_canary: '400ms' } }, TCP_ONLY);
   const old = baton.pid;
   for (const step of ['exec', 'starting', 'ready', 'canary', 'served'] as const) {
     baton.killMaster(await upgradeTo(baton, step));
@@ -86,7 +47,8 @@ t.test('the new master dies', async (t) => {
 });
 
 t.test('one of the new workers dies', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: { upgrade_canary: '400ms' } });
+  const { baton, load } = await startUnderLoad(t, servers,
+    { global: { upgrade_canary: '400ms' } }, TCP_ONLY);
   const old = baton.pid;
   for (const step of ['starting', 'ready'] as const) {
     await upgradeTo(baton, step);
@@ -126,7 +88,8 @@ t.test('the old master dies', async (t) => {
 });
 
 t.test('an old worker dies while it is frozen', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: { upgrade_canary: '50ms' } });
+  const { baton, load } = await startUnderLoad(t, servers,
+    { global: { upgrade_canary: '50ms' } }, TCP_ONLY);
   const old = baton.pid;
   await upgradeTo(baton, 'served');
   const frozen = baton.crew().find(({ masterPid, state }) => masterPid === old
@@ -138,7 +101,8 @@ t.test('an old worker dies while it is frozen', async (t) => {
 });
 
 t.test('the new master stands still', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: { upgrade_canary: '400ms' } });
+  const { baton, load } = await startUnderLoad(t, servers,
+    { global: { upgrade_canary: '400ms' } }, TCP_ONLY);
   const old = baton.pid;
   for (const step of ['exec', 'ready', 'canary', 'served'] as const) {
     const next = await upgradeTo(baton, step);
@@ -152,7 +116,8 @@ t.test('the new master stands still', async (t) => {
 });
 
 t.test('the old master stands still', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, { global: { upgrade_canary: '400ms' } });
+  const { baton, load } = await startUnderLoad(t, servers,
+    { global: { upgrade_canary: '400ms' } }, TCP_ONLY);
   const old = baton.pid;
   for (const step of ['ready', 'canary'] as const) {
     await upgradeTo(baton, step);
@@ -166,7 +131,7 @@ t.test('the old master stands still', async (t) => {
 });
 
 t.test('an owner that does not let go', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, {}, { patienceMs: 20_000 });
+  const { baton, load } = await startUnderLoad(t, servers, {}, { ...TCP_ONLY, patienceMs: 20_000 });
   const [stuck] = baton.workers();
   const generation = baton.lanes()[0]!.generation;
   kill(stuck!, 'SIGSTOP');
@@ -183,7 +148,7 @@ t.test('an owner that does not let go', async (t) => {
 });
 
 t.test('reload: new workers die, before and while they take over', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers);
+  const { baton, load } = await startUnderLoad(t, servers, {}, TCP_ONLY);
   const isNew = ({ generation }: WorkerRow): boolean =>
     generation > Math.min(...baton.lanes().map((lane) => lane.generation));
   for (const state of [WorkerState.Starting, WorkerState.Ready]) {
@@ -200,7 +165,7 @@ t.test('reload: new workers die, before and while they take over', async (t) => 
 });
 
 t.test('keepers die', async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers);
+  const { baton, load } = await startUnderLoad(t, servers, {}, TCP_ONLY);
   const keeper = baton.crew()[0]!.keeperPid;
   kill(keeper);
   edit(baton, /^pools:/m, '  stats_interval: 31s\npools:');

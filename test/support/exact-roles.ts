@@ -9,7 +9,7 @@
  *   big       ten megabytes in, slowly, and out again                     collecting, streaming
  *   late      a request that runs into the pool's timeout                 deadlines, dropped replies
  *   visitor   comes, counts, leaves: in order, or rudely                  accept, close, orphans
- *   shaky     counts at a server that comes and goes                      connect, errors
+ *   shaky     counts, and asks for parts, at servers that come and go     connect, errors
  *   wire      the same requests again and again, over a unix socket       sends cut by a death
  *   idle      nothing until the end                                       state that rests
  */
@@ -243,6 +243,15 @@ class Visitor extends Actor {
 
 /** An error says that nobody knows whether it counted. */
 class Shaky extends Counter {
+  protected override prologue(): void {
+    this.mset(NAMES, 0, PART_BYTES);
+  }
+
+  protected override pipeline(): void {
+    super.pipeline();
+    this.mget(NAMES, 0, PART_BYTES);
+  }
+
   protected override mayFail(text: string): boolean {
     return text.startsWith('-ERR');
   }

@@ -8,9 +8,9 @@ import { parseArgs } from 'node:util';
 import { CppProgram } from '../support/cpp-program.js';
 import type { Scope } from '../support/scope.js';
 import { TINY, TINY_PLAN, tortureBare, type BareOptions } from './bare.js';
-import { buildBareLane, changedTree } from './bare-build.js';
+import { buildBareLane, changedTree, type Change } from './bare-build.js';
 import type { KillKind } from './kills.js';
-import { mutants, type Mutant } from './mutants.js';
+import { mutants, type Judge, type Mutant } from './mutants.js';
 import { Tally } from './tally.js';
 
 const { values } = parseArgs({
@@ -28,6 +28,13 @@ const PATIENCE_MS = 300_000;
 const SIZES: readonly Pick<BareOptions, 'sizes' | 'plan'>[] = [
   {}, { sizes: TINY, plan: TINY_PLAN },
 ];
+const JUDGES: { readonly [name in Judge]: { sources: string[]; sections: string[] } } = {
+  turns: {
+    sources: ['native/chain.cc', 'native/unit-pool.cc', 'native/segment.cc'],
+    sections: ['roll-backs', 'killed'],
+  },
+  journal: { sources: [], sections: ['turns', 'deaths'] },
+};
 const UNBROKEN: Mutant = { name: 'nothing', rule: 'none', changes: [] };
 
 interface Catch {
@@ -50,13 +57,14 @@ async function hunt(scope: Scope, { name, at = [], changes }: Mutant): Promise<C
   return null;
 }
 
-/** By the model test of chains in journalled rows. */
-function judge(scope: Scope, { changes }: Mutant): Catch | null {
-  const program = CppProgram.compile(scope, 'test/native/turns.cc',
-    ['native/chain.cc', 'native/unit-pool.cc', 'native/segment.cc'], { tree: changedTree(scope, changes) });
-  for (const section of ['roll-backs', 'killed']) {
+/** By a model test. */
+function judge(scope: Scope, name: Judge, changes: readonly Change[]): Catch | null {
+  const { sources, sections } = JUDGES[name];
+  const tree = changedTree(scope, changes);
+  const program = CppProgram.compile(scope, `test/native/${name}.cc`, sources, { tree });
+  for (const section of sections) {
     const { code, err } = program.run([section, values.seed]);
-    if (code !== 0) return { after: 0, how: `turns ${section}: ${err.split('\n')[0]!}` };
+    if (code !== 0) return { after: 0, how: `: test/model/${name}, ${section}: ${err}` };
   }
   return null;
 }
@@ -65,7 +73,8 @@ async function tryOut(mutant: Mutant): Promise<Catch | null> {
   const teardowns: (() => unknown)[] = [];
   const scope: Scope = { teardown: (run) => { teardowns.unshift(run); } };
   try {
-    return mutant.judge === undefined ? await hunt(scope, mutant) : judge(scope, mutant);
+    return mutant.judge === undefined ? await hunt(scope, mutant)
+      : judge(scope, mutant.judge, mutant.changes);
   } finally {
     for (const run of teardowns) await run();
   }

@@ -91,7 +91,7 @@ export class Torture {
           ...common, listen: path,
           servers: servers.map((_, i) => `${join(sockets, `redis${i}.sock`)}:1`),
         },
-        shaky: { ...common, servers: [shaky.entry] },
+        shaky: { ...common, servers: [shaky.entry, servers[0]!.entry] },
       },
     });
     const load = await ExactLoad.start(scope, {

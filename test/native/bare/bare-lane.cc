@@ -25,7 +25,7 @@ constexpr int kPatienceMs = 20'000;
 constexpr int kHitMs = 300;
 constexpr int kRandomUs = 20'000;
 constexpr int kLookUs = 200;
-constexpr int kAwayOneIn = 4;  // random deaths at which a server ends its connections, too
+constexpr int kAwayOneIn = 4;  // deaths at which a server ends its connections, too
 
 double nowMs() { return baton::monotonicUs() / 1000; }
 
@@ -95,6 +95,7 @@ class Killer {
     if (pid == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       row.pid = getpid();
+      if (client_ >= 0) close(client_);
       // On the heap: it is large, and never ends.
       (new Worker(place_, row_))->run();
     }
@@ -176,11 +177,11 @@ class Killer {
     std::copy(plan.charges.begin(), plan.charges.end(), page_->charges);
     page_->count = static_cast<int32_t>(count);
     __atomic_store_n(&page_->armed, 1, __ATOMIC_RELEASE);
-    const int client = ofAccepts(first) && dice_.oneIn(2) ? come() : -1;
+    if (ofAccepts(first) && dice_.oneIn(2)) come();
     if (ofHeirs(first)) killSomebody();
-    if (ofConnects(first)) loseConnections();
+    if (ofConnects(first) || dice_.oneIn(kAwayOneIn)) loseConnections();
     if (ofGiving(first) && heir_ == 0) start();
-    awaitHits(count, client);
+    awaitHits(count);
     __atomic_store_n(&page_->armed, 0, __ATOMIC_RELEASE);
     for (size_t i = 0; i < count; ++i) {
       const baton::FaultCharge& charge = page_->charges[i];
@@ -193,30 +194,29 @@ class Killer {
   }
 
   // Who has come leaves at the first death or after all, without a word.
-  void awaitHits(size_t count, int client) {
+  void awaitHits(size_t count) {
     const bool leaves_first = dice_.oneIn(2);
     const double until = nowMs() + kHitMs * static_cast<double>(count);
     while (page_->charges[count - 1].fired == 0 && nowMs() < until) {
       usleep(kLookUs);
-      if (leaves_first && page_->charges[0].fired != 0) leave(client);
+      if (leaves_first && page_->charges[0].fired != 0) leave();
       look();
     }
-    leave(client);
+    leave();
   }
 
-  int come() const {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  void come() {
+    client_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in to = localPort(options_.port);
-    if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) give_up("come");
-    return fd;
+    if (connect(client_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) give_up("come");
   }
 
-  static void leave(int& client) {
-    if (client < 0) return;
+  void leave() {
+    if (client_ < 0) return;
     const linger at_once = {1, 0};
-    setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close(client);
-    client = -1;
+    setsockopt(client_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(client_);
+    client_ = -1;
   }
 
   // The shaky server ends all connections that it has.
@@ -238,6 +238,7 @@ class Killer {
   baton::FaultPage* const page_;
   std::unordered_map<int, int32_t> rows_;  // pid → row of the worker table
   int owner_ = 0, heir_ = 0;               // heir: told to take the lane from an owner that lives
+  int client_ = -1;                        // who comes in while an accept is torn
   int32_t row_ = 0;
   int killed_ = 0;
   bool is_ending_ = false;

@@ -30,7 +30,7 @@ constexpr int32_t kFdBase = 1024;
 constexpr int32_t kCommands = 16;
 
 // Pool 0 serves a TCP port, pool 1 a path; both have the same servers, by TCP and by paths. Pool 2
-// has one server, whose connections come and go.
+// has two, and the connections of one come and go.
 enum PoolId { kTcp, kUnix, kShaky };
 
 struct Options {
@@ -75,6 +75,7 @@ class Place {
       servers.push_back({kTcp, "127.0.0.1", options.servers[i]});
     for (const std::string& path : options.server_paths) servers.push_back({kUnix, path, 0});
     servers.push_back({kShaky, "127.0.0.1", options.shaky_server});
+    servers.push_back({kShaky, "127.0.0.1", options.servers[0]});
     measure();
     makeMemory();
     makeGear();
