@@ -17,7 +17,7 @@ import { Installation } from '../support/installed.js';
 import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import type { Scope } from '../support/scope.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 
 t.setTimeout(800_000); // for the whole file, on a busy machine
 
@@ -37,7 +37,7 @@ async function start(scope: Scope, canary: string): Promise<Installed> {
   const { baton, load } = await startUnderLoad(scope, servers, {
     program: installation.program,
     global: { upgrade_canary: canary, worker_shutdown_timeout: '2s' },
-  });
+  }, TCP_ONLY);
   return { installation, baton, load };
 }
 

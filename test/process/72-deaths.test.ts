@@ -13,7 +13,7 @@ import { Faults } from '../support/faults.js';
 import { reload } from '../support/hot-restart.js';
 import { Redis } from '../support/redis.js';
 import { dice } from '../support/seed.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 import { waitFor } from '../support/wait-for.js';
 
 t.setTimeout(800_000); // for the whole file, on a busy machine
@@ -69,13 +69,15 @@ async function dieAt(
 }
 
 /** `standbys`: the heir is one, or a new worker where the next death comes before one is warm. */
-async function underFaults(t: Parameters<typeof startUnderLoad>[0], standbys = 0): Promise<{
+async function underFaults(
+  t: Parameters<typeof startUnderLoad>[0], standbys = 0, plan = {},
+): Promise<{
   baton: Baton; load: ExactLoad; faults: Faults;
 }> {
   const faults = Faults.open(t);
   const options = { environment: faults.environment, global: { worker_standby: standbys } };
   return { ...await startUnderLoad(t, servers, options,
-    { patienceMs: PATIENCE_MS }), faults };
+    { patienceMs: PATIENCE_MS, ...plan }), faults };
 }
 
 t.test('in a turn', { buffered: true }, async (t) => {
@@ -99,7 +101,7 @@ t.test('while clients come and go', { buffered: true }, async (t) => {
 });
 
 t.test('one after the other, in what the one before has left', { buffered: true }, async (t) => {
-  const { baton, load, faults } = await underFaults(t, 1);
+  const { baton, load, faults } = await underFaults(t, 1, TCP_ONLY);
   for (const name of OF_HEIRS) {
     await dieAt(baton, faults, name, 1, () => { // not every death leaves all that heirs may find
       if (isServed(baton)) process.kill(baton.workers()[0]!, 'SIGKILL');

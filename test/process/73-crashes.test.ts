@@ -18,7 +18,7 @@ import { FaultAction, Faults } from '../support/faults.js';
 import { isAlive, sharedMemoryOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import { scratch } from '../support/scratch.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 import { buildVariant } from '../support/variant.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -54,7 +54,7 @@ t.test('a fatal signal', { buffered: true }, async (t) => {
   const directory = scratch(t);
   const { baton, load } = await startUnderLoad(t, servers, {
     environment: { ...faults.environment, SECRET }, global: { crash_dir: directory },
-  });
+  }, TCP_ONLY);
   let count = 0;
   for (const name of ['Received', 'Framed', 'ImageWritten', 'Committed', 'LinkSent']) {
     faults.arm(name, { after: 3, action: FaultAction.Crash });
@@ -85,7 +85,7 @@ t.test('an error that nobody catches', { buffered: true }, async (t) => {
   const directory = scratch(t);
   const { baton, load } = await startUnderLoad(t, servers, {
     program: join(program, 'bin/baton'), environment: { SECRET }, global: { crash_dir: directory },
-  });
+  }, TCP_ONLY);
   let count = 0;
   for (const [signal, words] of [['SIGPROF', 'by a test'], ['SIGVTALRM', 'refused by a test']] as const) {
     process.kill(baton.workers()[0]!, signal);

@@ -13,7 +13,7 @@ import { isFlawless } from '../support/exact-load.js';
 import { Faults } from '../support/faults.js';
 import { Redis } from '../support/redis.js';
 import { encode } from '../support/resp.js';
-import { startUnderLoad } from '../support/under-load.js';
+import { startUnderLoad, TCP_ONLY } from '../support/under-load.js';
 import { buildVariant } from '../support/variant.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -119,7 +119,7 @@ t.test('a hang', { buffered: true }, async (t) => {
 });
 
 t.test('bare SIGKILLs', { buffered: true }, async (t) => {
-  const { baton, load } = await startUnderLoad(t, servers, options(t));
+  const { baton, load } = await startUnderLoad(t, servers, options(t), TCP_ONLY);
   const client = await baton.client();
   t.match(await askAround(t, client, ['GET', 'poison:kill-apply']), REFUSED);
   t.equal(deaths(baton), 5, 'the fifth in a row counts');
