@@ -253,7 +253,7 @@ class Shaky extends Counter {
   }
 
   protected override mayFail(text: string): boolean {
-    return text.startsWith('-ERR');
+    return text.startsWith('-ERR') || text.startsWith('-LOADING'); // it has just come back
   }
 }
 
