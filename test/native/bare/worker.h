@@ -43,7 +43,8 @@ class Worker {
     lane_.row->state = baton::kLaneStateServing;
     if (claim == baton::kClaimFresh) mind_.furnish();
     check(false);
-    if (strayRegistrations() > 0) fail("somebody who is gone is registered in the epoll");
+    const std::string strays = strayRegistrations();
+    if (!strays.empty()) fail("in the epoll is who is gone:" + strays);
     mind_.adopt();
     listen();
     me().state = baton::kWorkerStateServing;
@@ -96,17 +97,19 @@ class Worker {
   }
 
   // What is registered for a connection that is gone would be taken for the next one's in its row.
-  int64_t strayRegistrations() const {
+  std::string strayRegistrations() const {
     const std::string path = "/proc/self/fdinfo/" + std::to_string(lane_.epoll_fd);
     FILE* file = fopen(path.c_str(), "r");
     if (file == nullptr) give_up("fdinfo");
     std::set<uint64_t> ids;
-    int64_t strays = 0;
+    std::string strays;
     char line[256];
     while (fgets(line, sizeof line, file) != nullptr) {
       unsigned long long id = 0;
       if (sscanf(line, "tfd: %*d events: %*x data: %llx", &id) != 1) continue;
-      strays += ids.insert(id).second && isOpen(static_cast<int32_t>(id)) ? 0 : 1;
+      const bool is_new = ids.insert(id).second;
+      if (!is_new || !isOpen(static_cast<int32_t>(id)))
+        strays += (is_new ? " " : " again ") + std::to_string(id);
     }
     fclose(file);
     return strays;
