@@ -1,5 +1,6 @@
 /**
- * CLIENT KILL ip:port | [ID id] [TYPE type] [USER name] [ADDR ip:port] [LADDR ip:port] [SKIPME yes|no]
+ * CLIENT KILL ip:port
+ * CLIENT KILL [ID id] [TYPE type] [USER name] [ADDR ip:port] [LADDR ip:port] [SKIPME yes|no] …
  *
  * Whom it means among the sessions of all lanes; who calls closes them. Pools may have different
  * passwords, so a session reaches those of its own pool only.

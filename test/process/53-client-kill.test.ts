@@ -4,6 +4,7 @@
  * Method: two lanes; the message goes over a ring, which the lanes' counters show.
  */
 import t, { type Test } from 'tap';
+import { readFileSync } from 'node:fs';
 import { Baton } from '../support/baton.js';
 import { Client } from '../support/client.js';
 import { reload } from '../support/hot-restart.js';
@@ -83,15 +84,17 @@ t.test('a worker that stands still, and is killed: the next one does it, once', 
   const baton = await start(t, { worker_hang_timeout: 0 });
   const [here, there] = await seat(t, baton, 40);
   const victims = there.slice(0, 30);
-  const worker = ownerOf(baton, 1);
+  const worker = baton.lanes().find(({ lane }) => lane === 1)!.owner!.pid;
   process.kill(worker, 'SIGSTOP');
+  await waitFor('the worker to stand still', () =>
+    /^State:\tT/m.test(readFileSync(`/proc/${worker}/status`, 'utf8')));
   for (const { id } of victims) {
     t.equal(await here[0]!.client.call('CLIENT', 'KILL', 'ID', String(id)), 1);
   }
   await waitFor('all to be sent', async () =>
     await baton.metric('baton_lane_messages_sent_total') === victims.length);
   t.notOk(victims.some(({ client }) => client.isClosed), 'nobody has heard of it yet');
-  baton.killWorker(worker);
+  process.kill(worker, 'SIGKILL');
   for (const { client } of victims) await client.closed();
   await isServed(t, [...here, ...there.slice(30)]);
   t.equal(await baton.metric('baton_lane_messages_received_total'), victims.length);
