@@ -29,6 +29,13 @@ class Applier {
     if (descriptor.plan < 0) runProgram(lane_.region.operation + ~descriptor.plan);
   }
 
+  // What another lane asked for: no session's, so nothing is answered.
+  void runMessage(Descriptor& descriptor) {
+    descriptor_ = &descriptor;
+    session_ = nullptr;
+    if (descriptor.plan < 0) runProgram(lane_.region.operation + ~descriptor.plan);
+  }
+
  private:
   bool chained() const {
     return descriptor_->offset < 0 && descriptor_->kind == kDescriptorKindRequest;
@@ -56,6 +63,14 @@ class Applier {
           lane_.dirtySession(descriptor_->row);
           word += 1;
           break;
+        case kOperationSend:
+          sendMessage(word[1], messageOf(word[2], word[3], word[4]));
+          word += 5;
+          break;
+        case kOperationKill:
+          kill(word[1], word[2]);
+          word += 3;
+          break;
         case kOperationStall:
           return stall(word[1]);
         case kOperationWait:
@@ -64,6 +79,23 @@ class Applier {
           return dropChained();
       }
     }
+  }
+
+  void sendMessage(int32_t to, const Message& message) {
+    if (!lane_.post.isThere(to)) return;  // it has ended, and with it whom this is about
+    if (lane_.post.send(to, message))
+      ++lane_.counter->messages_sent;
+    else
+      ++lane_.counter->pool_full;
+  }
+
+  // Whoever asked for it knew the session by a look from another lane: it may be gone.
+  void kill(int32_t number, int32_t generation) {
+    if (number <= 0 || number >= lane_.head->session_top) return;
+    const Session& session = lane_.sessions[number];
+    if (session.generation != generation) return;
+    if (!lane_.isWhole()) lane_.bringAll();  // who is closed must be here
+    lane_.closeSession(number, kCloseReasonAsked);
   }
 
   Request& track(int32_t number, int32_t bytes, int32_t link) {
@@ -289,6 +321,8 @@ void Lane::applyPlans(int32_t decided) {
     if (descriptor.kind == kDescriptorKindRequest ||
         descriptor.kind == kDescriptorKindProtocolError)
       applier.run(descriptor);
+    else if (descriptor.kind == kDescriptorKindMessage)
+      applier.runMessage(descriptor);
   }
   mark(head->step, step);
 }

@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = -154947086;
+inline constexpr int32_t kSchemaHash = 2144656615;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kRingSlots = 2048;
@@ -181,6 +181,8 @@ enum Operation_ : int32_t {
   kOperationClose,
   kOperationWait,
   kOperationStall,
+  kOperationSend,
+  kOperationKill,
 };
 
 enum NamedCommand_ : int32_t {
@@ -196,6 +198,7 @@ enum UnitClass_ : int32_t {
 enum MessageKind_ : int32_t {
   kMessageKindNone,
   kMessageKindAnew,
+  kMessageKindKill,
 };
 
 // What this object is and how it is cut.
@@ -960,7 +963,10 @@ struct alignas(8) LaneCounter {
   double poisoned;  // requests and replies given up because workers died of them
   double rows_damaged;  // sessions and links closed because their rows were damaged
   double cold_starts;  // times the lane began anew because it was damaged as a whole
-  uint8_t spare_[160];
+  double messages_sent;  // messages to other lanes and the master
+  double messages_received;  // messages of other lanes and the master
+  double bells_rung;  // times another lane was woken for them
+  uint8_t spare_[136];
 };
 static_assert(offsetof(LaneCounter, turns) == 0);
 static_assert(offsetof(LaneCounter, accepts) == 8);
@@ -974,6 +980,9 @@ static_assert(offsetof(LaneCounter, stalls) == 64);
 static_assert(offsetof(LaneCounter, poisoned) == 72);
 static_assert(offsetof(LaneCounter, rows_damaged) == 80);
 static_assert(offsetof(LaneCounter, cold_starts) == 88);
+static_assert(offsetof(LaneCounter, messages_sent) == 96);
+static_assert(offsetof(LaneCounter, messages_received) == 104);
+static_assert(offsetof(LaneCounter, bells_rung) == 112);
 static_assert(sizeof(LaneCounter) == 256);
 
 // Counts per pool.

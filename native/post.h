@@ -105,9 +105,12 @@ class Post {
     if (!behind_.empty()) fillAll();
   }
 
-  // Behind it.
-  void publish() {
-    if (!touched_.empty()) publishAll();
+  // Behind it. Returns how many eventfds were written.
+  int32_t publish() {
+    if (touched_.empty()) return 0;
+    const uint64_t before = bells_rung_;
+    publishAll();
+    return static_cast<int32_t>(bells_rung_ - before);
   }
 
   // --- between turns

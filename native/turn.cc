@@ -26,7 +26,7 @@ void Lane::seal() {
   const bool has_worked = head->receipts > 0 || head->descriptors > 0;
   journal.commit();
   FAULT(Committed);
-  post.publish();
+  counter->bells_rung += post.publish();
   FAULT(MessagesPublished);
   if (has_worked) head->sealed = (head->sealed + 1) & 0x7fffffff;
   if (!peeked_.empty()) takePeeked();
@@ -139,13 +139,13 @@ void Lane::frameWaiting() {
 
 // What other lanes have sent: an event each, so that TypeScript decides it as part of this turn.
 void Lane::receiveMessages() {
-  post.receive(sizes.descriptors - kDescriptorsKept - head->descriptors,
-               [this](int32_t from, const Message& message) {
-                 Descriptor& descriptor = describe(kDescriptorKindMessage, message.row);
-                 descriptor.command = message.kind;
-                 descriptor.argc = message.value;
-                 descriptor.pool = from;
-               });
+  const int32_t room = sizes.descriptors - kDescriptorsKept - head->descriptors;
+  counter->messages_received += post.receive(room, [this](int32_t from, const Message& message) {
+    Descriptor& descriptor = describe(kDescriptorKindMessage, message.row);
+    descriptor.command = message.kind;
+    descriptor.argc = message.value;
+    descriptor.pool = from;
+  });
 }
 
 // In the first turn, which sockets alone would not cause.

@@ -69,6 +69,11 @@ const laneMetrics: readonly Metric<LaneSnapshot>[] = [
     (l) => l.rowsDamaged],
   ['lane_cold_starts_total', 'counter', 'Times the lane began anew because it was damaged.',
     (l) => l.coldStarts],
+  ['lane_messages_sent_total', 'counter', 'Messages to other workers.', (l) => l.messagesSent],
+  ['lane_messages_received_total', 'counter', 'Messages of other workers.',
+    (l) => l.messagesReceived],
+  ['lane_bells_rung_total', 'counter', 'Times another worker was woken for a message.',
+    (l) => l.bellsRung],
 ];
 
 const poolMetrics: readonly Metric<PoolSnapshot>[] = [

@@ -101,6 +101,9 @@ export interface LaneSnapshot {
   readonly poisoned: number;
   readonly rowsDamaged: number;
   readonly coldStarts: number;
+  readonly messagesSent: number;
+  readonly messagesReceived: number;
+  readonly bellsRung: number;
 }
 
 /** As shm/codes.ts numbers them. */
@@ -268,6 +271,9 @@ function laneOf(
     poisoned: counts[LaneCounter.Poisoned],
     rowsDamaged: counts[LaneCounter.RowsDamaged],
     coldStarts: counts[LaneCounter.ColdStarts],
+    messagesSent: counts[LaneCounter.MessagesSent],
+    messagesReceived: counts[LaneCounter.MessagesReceived],
+    bellsRung: counts[LaneCounter.BellsRung],
   };
 }
 

@@ -15,6 +15,7 @@ export interface WorkerOrder {
   readonly confBytes: number;
   readonly generation: number; // of that roster
   readonly gears: readonly OrderedGear[]; // of its lane; a standby gets those of all
+  readonly bells: readonly OrderedBell[]; // of all lanes: whom it sends something, it wakes
   readonly listeners: readonly OrderedListener[]; // every one of the roster, retired ones too; a
                                                   // standby gets none: a keeper has them for it
   readonly doorbellFd: number; // the master's eventfd: rung when he should look
@@ -36,6 +37,11 @@ export interface OrderedGear {
   readonly claimFd: number; // … and this one by whoever claims the lane
   readonly dockFd?: number; // listens by a name, for masters; none: the instance has no name
   readonly affinity?: readonly number[]; // of whoever runs it
+}
+
+export interface OrderedBell {
+  readonly lane: number;
+  readonly fd: number;
 }
 
 export interface OrderedListener {

@@ -36,8 +36,8 @@ const ARENA_BYTES = 4 << 20;
 const GROWTH = 2;
 /** Of pools and of backends, each. */
 const IDS_OF_NOBODY = 1;
-/** The doorbell's descriptor lies behind those of rows. */
-const DOORBELLS = 1;
+/** The doorbell's descriptor lies behind those of rows, and behind it those of all lanes. */
+const DOORBELLS = 1 + LANES_MAX;
 
 /** Rows, words and bytes of one half. */
 export interface Halves {

@@ -115,6 +115,7 @@ export class Office {
     }, {
       row, generation, lane,
       gears: (lane === ANY_LANE ? lanes : [lane]).map((each) => gears.of(each)),
+      peers: lanes.map((each) => gears.of(each)),
       sockets: lane === ANY_LANE ? [] : listeners.of(lane),
     });
     child.once('exit', (code, signal) => {

@@ -43,6 +43,7 @@ export interface WorkerPost {
   readonly generation: Generation;
   readonly lane: number; // -1: a standby
   readonly gears: readonly LaneGear[]; // of its lane, of a standby all
+  readonly peers: readonly LaneGear[]; // of all lanes: their doorbells
   readonly sockets: readonly WorkerSocket[];
 }
 
@@ -69,7 +70,7 @@ function limitFiles(pid: number, files: number): void {
 }
 
 function orderOf(home: WorkerHome, post: WorkerPost, fds: FdList): WorkerOrder {
-  const { generation, lane, gears, sockets, row } = post;
+  const { generation, lane, gears, peers, sockets, row } = post;
   const { global } = generation.roster.settings;
   return {
     masterPid: process.pid,
@@ -82,6 +83,7 @@ function orderOf(home: WorkerHome, post: WorkerPost, fds: FdList): WorkerOrder {
     generation: generation.roster.generation,
     gears: gears.map((gear) => gearOf(gear, global, fds)),
     doorbellFd: fds.add(home.doorbell),
+    bells: peers.map((peer) => ({ lane: peer.lane, fd: fds.add(peer.bellFd) })),
     listeners: sockets.map(({ id, fd }) => ({ id, fd: fds.add(fd) })),
     fdBase: FD_BASE,
     ...(global.log === null ? { logFd: 2 } : { logFile: global.log }),

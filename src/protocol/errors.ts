@@ -23,6 +23,8 @@ export const DB_OUT_OF_RANGE = 'ERR DB index is out of range';
 export const BAD_CLIENT_NAME =
   'ERR Client names cannot contain spaces, newlines or special characters.';
 export const BAD_CLIENT_ID = 'ERR Invalid client ID';
+export const NO_SUCH_CLIENT = 'ERR No such client';
+export const LOW_CLIENT_ID = 'ERR client-id should be greater than 0';
 export const CLUSTER_DISABLED = 'ERR This instance has cluster support disabled';
 export const CROSSSLOT = "CROSSSLOT Keys in request don't hash to the same server";
 export const GETKEYS_UNKNOWN = 'ERR Invalid command specified';

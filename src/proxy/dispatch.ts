@@ -33,6 +33,7 @@ import { Descriptor, LaneHead, Link, PoolCounter, Session } from '../tables/colu
 import type { LaneView } from '../tables/lane-view.js';
 import { argumentsOf, isCut } from './arguments.js';
 import type { LaneEvents } from './lane-events.js';
+import { KILL_WORDS, planOfMessage, writeKill } from './lane-mail.js';
 import type { LinkSet } from './link-set.js';
 import { rejectionOf, routingKeysOf } from './local-admission.js';
 import type { ProxyFacts } from './local-answer.js';
@@ -286,9 +287,12 @@ export class Dispatch {
     const answer = answerLocally(args, this.desk.factsOf(row, route.settings), this.facts);
     if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply))
       this.view.countPool(route.id, PoolCounter.ErrorAuth);
-    if (!this.#program.fits(16, answer.reply.length))
+    const kills = answer.kills ?? [];
+    const room = 16 + kills.length * KILL_WORDS;
+    if (!this.#program.fits(room, answer.reply.length))
       return this.#error('ERR the answer is too large for the proxy');
-    this.#program.begin(this.#index, 16, answer.reply.length).reply(answer.reply);
+    this.#program.begin(this.#index, room, answer.reply.length).reply(answer.reply);
+    for (const client of kills) writeKill(this.#program, this.desk.lane, client);
     if (answer.changes !== undefined) {
       this.#program.word(Operation.SetMode).word(this.desk.apply(row, answer.changes));
     }
@@ -355,6 +359,11 @@ export class Dispatch {
         return this.events.onAcceptFailed(code);
       case DescriptorKind.ClientRefused:
         return this.events.onClientRefused(row, code);
+      case DescriptorKind.Message: {
+        const value = words[at + Descriptor.Argc]!;
+        words[at + Descriptor.Plan] = planOfMessage(this.#program, this.#index, code, row, value);
+        return;
+      }
       default:
         return fail('every kind of descriptor has a case');
     }

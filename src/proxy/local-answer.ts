@@ -23,6 +23,8 @@ export interface ClientFacts {
   readonly lastCommand: string;  // name as in the table, or 'NULL'
   readonly pool: string;
   readonly lane: number;
+  readonly row: number;          // in its lane
+  readonly generation: number;   // of the row: tells it from a later session there
 }
 
 /** The session that asks. */
@@ -67,6 +69,7 @@ export interface LocalAnswer {
   readonly reply: Buffer;
   readonly changes?: SessionChanges;
   readonly close?: boolean;  // close the session when the reply is sent
+  readonly kills?: readonly ClientFacts[];  // other sessions to be closed at once
 }
 
 /** One command as a handler sees it; `id` is the row that decides: a container's subcommand. */

@@ -12,6 +12,7 @@ import {
   answerError, answerOk, writerFor,
   type ClientFacts, type LocalAnswer, type LocalHandler, type LocalRequest,
 } from './local-answer.js';
+import { onKill } from './local-kill.js';
 
 /** So much of an unknown word is repeated in an error. */
 const QUOTED_MAX = 128;
@@ -127,6 +128,7 @@ export const clientHandlers: ReadonlyMap<number, LocalHandler> = new Map<number,
   [commandId('client|getredir'), onGetRedir],
   [commandId('client|id'), onId],
   [commandId('client|info'), onInfo],
+  [commandId('client|kill'), onKill],
   [commandId('client|list'), onList],
   [commandId('client|no-evict'), onSwitch],
   [commandId('client|no-touch'), onSwitch],

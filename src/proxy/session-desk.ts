@@ -23,7 +23,7 @@ const UNKNOWN = '?';
 export class SessionDesk {
   constructor(
     private readonly view: LaneView,
-    private readonly lane: number,
+    readonly lane: number,
     /** By id; another lane may have sessions of a pool that this one's roster does not know. */
     private readonly poolOf: (id: number) => PoolSettings | undefined,
   ) {}
@@ -72,6 +72,8 @@ export class SessionDesk {
       lastCommand: commands[lastCommand]?.name ?? 'NULL',
       pool: pool?.name ?? UNKNOWN,
       lane: this.lane,
+      row,
+      generation: this.#word(row, Session.Generation),
     };
   }
 

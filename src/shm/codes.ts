@@ -148,6 +148,8 @@ export const enum Operation {
   Close, // close when everything before it is answered
   Wait, // keep the request unread until all before it are answered
   Stall, // link: keep the request unread until the link's queue shrinks
+  Send, // lane, MessageKind, row, value: without a payload; lost if shm_max is reached
+  Kill, // session, generation: closed, whatever it has under way; nothing if it is gone
 }
 
 /** Values of descriptor.command that are no command's. */
@@ -162,4 +164,5 @@ export const enum UnitClass { Node, Chunk }
 export const enum MessageKind {
   None,
   Anew, // the sender has lost all it knew of the receiver: what was under way between them is over
+  Kill, // CLIENT KILL: row = session, value = its generation
 }

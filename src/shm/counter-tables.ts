@@ -17,6 +17,9 @@ export const laneCounter = table('lane_counter', 'lane', 256, 'Counts of the lan
   ['poisoned', 'f64', 'requests and replies given up because workers died of them'],
   ['rows_damaged', 'f64', 'sessions and links closed because their rows were damaged'],
   ['cold_starts', 'f64', 'times the lane began anew because it was damaged as a whole'],
+  ['messages_sent', 'f64', 'messages to other lanes and the master'],
+  ['messages_received', 'f64', 'messages of other lanes and the master'],
+  ['bells_rung', 'f64', 'times another lane was woken for them'],
 ]);
 
 export const poolCounter = table('pool_counter', 'lane', 256, 'Counts per pool.', [

@@ -31,7 +31,7 @@ export const enum TableNumber {
   Count = 26,
 }
 
-export const SCHEMA_HASH = -154947086;
+export const SCHEMA_HASH = 2144656615;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -507,6 +507,9 @@ export const enum LaneCounter {
   Poisoned = 9, // f64: requests and replies given up because workers died of them
   RowsDamaged = 10, // f64: sessions and links closed because their rows were damaged
   ColdStarts = 11, // f64: times the lane began anew because it was damaged as a whole
+  MessagesSent = 12, // f64: messages to other lanes and the master
+  MessagesReceived = 13, // f64: messages of other lanes and the master
+  BellsRung = 14, // f64: times another lane was woken for them
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,

@@ -47,6 +47,7 @@ const EVENTS_MIX = [
   DescriptorKind.AcceptFailed,
   DescriptorKind.ClientRefused,
   DescriptorKind.ProtocolError,
+  DescriptorKind.Message,
 ];
 
 /** What a turn is made of: mostly what most clients send. `key` and `value` stand for several. */

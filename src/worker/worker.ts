@@ -66,6 +66,7 @@ export class Worker {
       attachLane(this.#segment, order, gear, missing.map(({ id }) => id));
     }
     for (const { id, fd } of order.listeners) native.lanePlace(id, fd);
+    for (const { lane, fd } of order.bells) native.lanePlaceBell(lane, fd);
     native.laneCommands(commandNames(), commandShapes());
     this.#orphanMs = roster.settings.global.orphanTimeoutMs ?? ORPHAN_MS;
     const facts = new WorkerFacts(this.#segment, roster);

@@ -13,6 +13,7 @@ export class FakeSession {
       id: 7, addr: '127.0.0.1:50000', laddr: '127.0.0.1:6380', fd: 12, isUnixSocket: false,
       name: '', libName: '', libVer: '', protocol: 2, db: 0, ageSeconds: 5, idleSeconds: 1,
       queryBytes: 0, outputBytes: 0, lastCommand: 'client|list', pool: 'alpha', lane: 0,
+      row: 3, generation: 0,
       poolDb: 0, poolPassword, authenticated: poolPassword === null, ...facts,
     };
   }
