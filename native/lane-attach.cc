@@ -138,7 +138,7 @@ int watchMaster(int pid) {
 // The kernel grows a descriptor table by doubling and waits for a grace period each time, some
 // milliseconds: it is made as large as it will ever be before anybody waits.
 void growDescriptorTable() {
-  const int last = lane->bellFd();
+  const int last = lane->peerBellFd(kLanesMax - 1);
   if (dup3(berth->bell_fd, last, O_CLOEXEC) == last) close(last);
 }
 
@@ -206,7 +206,7 @@ int select(int32_t number) {
   lane = &berth->lane;
   const int failed = placeGear();
   if (failed != 0) return failed;
-  // The doorbell lies behind everything else.
+  // The doorbell lies behind the numbers of rows.
   lane->doorbell_fd = dup3(berth->bell_fd, lane->bellFd(), O_CLOEXEC);
   if (lane->doorbell_fd < 0) return errno;
   lane->keeper_bell = keeper_bell;

@@ -27,7 +27,6 @@ class Post {
  public:
   static constexpr int32_t kBudget = 256;          // messages of one ring a turn
   static constexpr int32_t kCongestedAt = 10'000;  // messages in an overflow
-  static constexpr int32_t kLanesMax = 64;         // bits of bell.rung
 
   // Another lane: what may be looked at while it is not Free. `ports` and `messages` are whole
   // tables.

@@ -36,7 +36,7 @@ import type { LaneEvents } from './lane-events.js';
 import { KILL_WORDS, planOfMessage, writeKill } from './lane-mail.js';
 import type { LinkSet } from './link-set.js';
 import { rejectionOf, routingKeysOf } from './local-admission.js';
-import type { ProxyFacts } from './local-answer.js';
+import type { ClientFacts, ProxyFacts } from './local-answer.js';
 import { answerLocally } from './local-commands.js';
 import { scanErrorReply } from './scan-errors.js';
 import type { PoolRoute } from './pool-route.js';
@@ -46,6 +46,8 @@ import type { SessionDesk } from './session-desk.js';
 import { Splitter } from './split.js';
 
 const PING = commandId('ping');
+/** Whom nearly every answer kills. */
+const NOBODY: readonly ClientFacts[] = [];
 
 /** Behind these a session may use other links: what is under way on the old ones must be answered first. */
 const SWITCHES_LINKS: ReadonlySet<number> = new Set([commandId('hello'), commandId('reset')]);
@@ -287,7 +289,7 @@ export class Dispatch {
     const answer = answerLocally(args, this.desk.factsOf(row, route.settings), this.facts);
     if (answer.reply[0] === 0x2d && isAuthFailure(answer.reply))
       this.view.countPool(route.id, PoolCounter.ErrorAuth);
-    const kills = answer.kills ?? [];
+    const kills = answer.kills ?? NOBODY;
     const room = 16 + kills.length * KILL_WORDS;
     if (!this.#program.fits(room, answer.reply.length))
       return this.#error('ERR the answer is too large for the proxy');

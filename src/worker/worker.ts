@@ -96,7 +96,7 @@ export class Worker {
     process.on('SIGCHLD', () => this.#replaceKeeper());
     if (process.env['BATON_WARM_UP'] !== '0') warmUp();
     prepareLanes(this.#segment);
-    (globalThis as { gc?: () => void }).gc?.();
+    collectGarbage();
     if (this.#service === null) this.#watch();
     this.#setState(WorkerState.Ready);
   }
@@ -250,4 +250,9 @@ export class Worker {
     native.laneKeeperStop();
     process.exit(0);
   }
+}
+
+/** What starting has left: V8 would begin with it when the first lane is taken (src/master/spawn.ts). */
+function collectGarbage(): void {
+  (globalThis as { gc?: () => void }).gc?.();
 }
