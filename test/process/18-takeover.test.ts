@@ -7,7 +7,9 @@
  */
 import t from 'tap';
 import { isFlawless } from '../support/exact-load.js';
-import { connectionsOf, edit, holdings, isHeld, reload } from '../support/hot-restart.js';
+import {
+  connectionsOf, edit, holdings, isHeld, reload, steadyConnectionsOf,
+} from '../support/hot-restart.js';
 import { Redis } from '../support/redis.js';
 import { startUnderLoad, WHOLE_CAST } from '../support/under-load.js';
 
@@ -18,7 +20,7 @@ const servers = await Redis.startMany(t, 3);
 
 t.test('twenty reloads under 200 sessions', async (t) => {
   const { baton, load } = await startUnderLoad(t, servers, {}, { cast: WHOLE_CAST });
-  const connections = await connectionsOf(servers);
+  const connections = await steadyConnectionsOf(servers, load);
   const takeovers = (): number[] => baton.lanes().map((lane) => lane.takeovers);
   const takeoversBefore = takeovers();
   await reload(baton);
@@ -39,7 +41,7 @@ t.test('twenty reloads under 200 sessions', async (t) => {
 t.test('as another user, where that can be had', async (t) => {
   const global = isRoot ? { user: 'nobody' } : {};
   const { baton, load } = await startUnderLoad(t, servers, { global });
-  const connections = await connectionsOf(servers);
+  const connections = await steadyConnectionsOf(servers, load);
   for (let i = 0; i < 5; i += 1) await reload(baton);
   await load.round();
   t.same(await connectionsOf(servers), connections, 'no server has seen a new connection');

@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import type { Baton } from '../support/baton.js';
 import { isFlawless, type ExactLoad } from '../support/exact-load.js';
 import {
-  commit, connectionsOf, edit, holdings, isHeld, isServedBy, reached, restored, upgrade,
+  commit, connectionsOf, edit, holdings, isHeld, isServedBy, reached, restored,
+  steadyConnectionsOf, upgrade,
 } from '../support/hot-restart.js';
 import { Installation } from '../support/installed.js';
 import { isAlive } from '../support/processes.js';
@@ -62,7 +63,7 @@ function versions(baton: Baton): string[] {
 t.test('programs that do not get as far as serving', async (t) => {
   const all = await start(t, '50ms');
   const { installation, baton, load } = all;
-  const connections = await connectionsOf(servers);
+  const connections = await steadyConnectionsOf(servers, load);
   const workers = baton.workers();
   const before = holdings(baton);
 
@@ -112,7 +113,7 @@ t.test('a program whose worker dies on the canary lane', async (t) => {
   const all = await start(t, '10s');
   const { installation, baton, load } = all;
   const old = baton.pid;
-  const connections = await connectionsOf(servers);
+  const connections = await steadyConnectionsOf(servers, load);
   installation.release({ [WORKER]: DYING });
   await load.hold(); // exactly once over a death is another test's
   await failUpgrade(t, all, /upgrade_failed/);

@@ -7,7 +7,8 @@ import t from 'tap';
 import { spawnChild } from '../support/children.js';
 import { isFlawless } from '../support/exact-load.js';
 import {
-  commit, connectionsOf, count, holdings, isAlone, isHeld, isServedBy, masters, reached, upgrade,
+  commit, connectionsOf, count, holdings, isAlone, isHeld, isServedBy, masters, reached,
+  steadyConnectionsOf, upgrade,
 } from '../support/hot-restart.js';
 import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
@@ -21,7 +22,7 @@ const servers = await Redis.startMany(t, 3);
 
 t.test('twenty upgrades under 200 sessions', async (t) => {
   const { baton, load } = await startUnderLoad(t, servers, { global: QUICK }, { cast: WHOLE_CAST });
-  const connections = await connectionsOf(servers);
+  const connections = await steadyConnectionsOf(servers, load);
   const first = baton.pid;
   await upgrade(baton);
   await commit(baton);

@@ -10,7 +10,7 @@ import type { Baton } from '../support/baton.js';
 import type { Client } from '../support/client.js';
 import { isFlawless, type ExactLoad } from '../support/exact-load.js';
 import {
-  adopted, commit, connectionsOf, reached, restored, rollBack, upgrade,
+  adopted, commit, connectionsOf, reached, restored, rollBack, steadyConnectionsOf, upgrade,
 } from '../support/hot-restart.js';
 import { Installation } from '../support/installed.js';
 import { Redis } from '../support/redis.js';
@@ -73,7 +73,7 @@ async function start(t: Test, tree: string, canary: string): Promise<Stage> {
   const { baton, load } = await startUnderLoad(t, servers, {
     program: installation.program, global: { upgrade_canary: canary },
   });
-  const connections = await connectionsOf(servers);
+  const connections = await steadyConnectionsOf(servers, load);
   const openedAt = performance.now();
   const clients = await Promise.all(Array.from({ length: 12 }, () => baton.client()));
   for (const [number, client] of clients.entries()) {

@@ -7,8 +7,8 @@ import t from 'tap';
 import { runBaton } from '../support/command.js';
 import { isFlawless } from '../support/exact-load.js';
 import {
-  commit, connectionsOf, holdings, isAlone, isHeld, isServedBy, masters, reached,
-  rollBack, upgrade,
+  commit, connectionsOf, holdings, isAlone, isHeld, isServedBy, masters, reached, rollBack,
+  steadyConnectionsOf, upgrade,
 } from '../support/hot-restart.js';
 import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
@@ -23,7 +23,7 @@ const servers = await Redis.startMany(t, 3);
 t.test('five roll backs, then one upgrade that stays', async (t) => {
   const global = isRoot ? { ...QUICK, user: 'nobody' } : QUICK;
   const { baton, load } = await startUnderLoad(t, servers, { global }, { cast: WHOLE_CAST });
-  const connections = await connectionsOf(servers);
+  const connections = await steadyConnectionsOf(servers, load);
   const old = baton.pid;
   await upgrade(baton);
   await rollBack(baton);

@@ -11,7 +11,8 @@ import { ALONE, type Baton } from '../support/baton.js';
 import { runBaton } from '../support/command.js';
 import { isFlawless, type ExactLoad } from '../support/exact-load.js';
 import {
-  adopted, commit, connectionsOf, count, edit, holdings, isHeld, masters, reached, reload, upgrade,
+  adopted, commit, connectionsOf, count, edit, holdings, isHeld, masters, reached, reload,
+  steadyConnectionsOf, upgrade,
 } from '../support/hot-restart.js';
 import { isAlive } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
@@ -44,7 +45,8 @@ t.test('the parent starts another one, which adopts', { buffered: true }, async 
   const own = await Redis.startMany(t, 3); // others' connections are counted, too
   const { baton, load } = await startUnderLoad(t, own, { global: { upgrade_canary: '50ms' } },
     PATIENT);
-  const [connections, held] = [await connectionsOf(own), holdings(baton)];
+  const connections = await steadyConnectionsOf(own, load);
+  const held = holdings(baton);
   const before = generation(baton);
   edit(baton, /^pools:/m, '  stats_interval: 31s\npools:');
   let dead = baton.pid;

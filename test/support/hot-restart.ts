@@ -11,12 +11,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { OwnerState, WorkerState } from '../../src/shm/codes.js';
 import type { Baton } from './baton.js';
+import type { ExactLoad } from './exact-load.js';
 import type { WorkerRow } from './memory-view.js';
 import { descriptorsOf, isAlive, titleOf, treeOf } from './processes.js';
 import type { Redis } from './redis.js';
 import { Hopeless, waitFor } from './wait-for.js';
 
 const PATIENCE_MS = 60_000; // for a whole step on a machine that does other things too
+const STEADY_ROUNDS = 3;
 const POLL_MS = 15; // looking costs time that Baton needs
 const HELD_PATIENCE_MS = 3000; // keepers look only now and then whether they are still needed
 
@@ -170,6 +172,20 @@ export async function connectionsOf(servers: readonly Redis[]): Promise<number[]
     const text = String(await server.call('INFO', 'stats'));
     return Number(/total_connections_received:(\d+)/.exec(text)![1]);
   }));
+}
+
+/** The same, once all links are open that this load needs: some are opened when they are first asked for. */
+export async function steadyConnectionsOf(
+  servers: readonly Redis[], load: ExactLoad,
+): Promise<number[]> {
+  let found = await connectionsOf(servers);
+  for (let steady = 0; steady < STEADY_ROUNDS; steady += 1) {
+    await load.round();
+    const now = await connectionsOf(servers);
+    if (now.join() !== found.join()) steady = -1;
+    found = now;
+  }
+  return found;
 }
 
 /** Fails the test unless the instance comes to hold what it held before, and no more. */
