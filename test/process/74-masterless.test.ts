@@ -13,7 +13,7 @@ import { Client } from '../support/client.js';
 import { runBaton } from '../support/command.js';
 import { CppProgram, repositoryRoot } from '../support/cpp-program.js';
 import { adopted, count, reached } from '../support/hot-restart.js';
-import { isAlive, sharedMemoryOf } from '../support/processes.js';
+import { isAlive, isStopped, sharedMemoryOf } from '../support/processes.js';
 import { Redis } from '../support/redis.js';
 import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
@@ -120,6 +120,9 @@ t.test('a lane whose worker and keeper are dead begins anew, the other is adopte
     const [row] = baton.crew().filter(({ lane }) => lane === 0);
     const dead = baton.pid;
     baton.killMaster(dead);
+    await waitFor('the master to be gone', () => !isAlive(dead)); // his end wakes who stands still
+    process.kill(row!.pid, 'SIGSTOP'); // it would start another keeper
+    await waitFor('the worker to stand still', () => isStopped(row!.pid));
     process.kill(row!.keeperPid, 'SIGKILL');
     process.kill(row!.pid, 'SIGKILL');
     await adopted(baton, dead);

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from '../support/client.js';
 import { freePort } from '../support/free-port.js';
-import { isAlive, titleOf, treeOf } from '../support/processes.js';
+import { isAlive, sharedMemoryOf, titleOf, treeOf } from '../support/processes.js';
 import type { Scope } from '../support/scope.js';
 import { scratch } from '../support/scratch.js';
 import { Hopeless, waitFor } from '../support/wait-for.js';
@@ -58,6 +58,11 @@ class Start {
     return Number(/kill -USR2 (\d+)/.exec(this.output)?.[1]);
   }
 
+  /** Shared memory that it has, by its names. */
+  memory(): string[] {
+    return treeOf(this.pid).flatMap(sharedMemoryOf);
+  }
+
   /** The masters, oldest first. */
   masters(): number[] {
     return treeOf(this.pid).filter((pid) => titleOf(pid).startsWith('baton: master process'))
@@ -83,6 +88,15 @@ async function writeConf(folder: string): Promise<{ conf: string; ports: number[
   return { conf, ports };
 }
 
+/** The kernel has done so itself where the parent's end left a group of its own that stood still. */
+function goOn(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it has ended meanwhile
+  }
+}
+
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   t.test(`${signal} stops everything`, async (t) => {
     const folder = scratch(t);
@@ -96,10 +110,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const processes = treeOf(start.pid);
     t.ok(processes.length >= 5, 'two servers, the parent, a master, a worker');
     t.ok(processes.includes(start.parentPid), 'it says whom to send USR2 to');
+    const memory = start.memory();
+    t.not(memory.length, 0);
     process.kill(start.pid, signal);
     t.equal(await start.ended(), 0, 'asked to stop, it stops with success');
     await waitFor('all its processes to be gone', () => !processes.some(isAlive));
     t.same(readdirSync(folder), ['start.yml'], 'no file is left');
+    t.same(memory.filter((path) => existsSync(path)), [], 'nor shared memory');
   });
 }
 
@@ -121,10 +138,11 @@ t.test('killed, it takes its processes along', async (t) => {
   const { conf } = await writeConf(folder);
   const start = new Start(t, conf, folder);
   await start.ready();
-  const processes = treeOf(start.pid);
+  const [processes, memory] = [treeOf(start.pid), start.memory()];
   process.kill(start.pid, 'SIGKILL');
   await waitFor('all its processes to be gone', () => !processes.some(isAlive));
-  t.pass('nothing runs on');
+  t.not(memory.length, 0);
+  t.same(memory.filter((path) => existsSync(path)), [], 'its shared memory, too');
 });
 
 t.test('two upgrades and a death lose no session; then Ctrl-C leaves nothing', async (t) => {
@@ -175,7 +193,7 @@ t.test('a second Ctrl-C does not wait, and leaves nothing either', async (t) => 
   await waitFor('it to be stopping', () => start.output.includes('stopping'));
   process.kill(start.pid, 'SIGINT');
   await waitFor('the parent to be gone', () => !isAlive(start.parentPid));
-  for (const pid of processes.filter(isAlive)) process.kill(pid, 'SIGCONT');
+  for (const pid of processes.filter(isAlive)) goOn(pid);
   t.equal(await start.ended(), 0);
   t.same(processes.filter(isAlive).map(titleOf), []);
 });
