@@ -43,23 +43,27 @@ class HeldReply {
     return value;
   }
 
-  // Appends the next element, a bulk or a null, to `to`. False when it is neither.
-  bool moveElement(Chain& to) {
-    const int32_t begin = at();
+  // Passes over the next element, a bulk or a null. False when it is neither.
+  bool passElement() {
+    begin_ = at();
     uint8_t type;
     const int64_t length = header(&type);
     if (type != '$' && type != '_') return false;
     if (type == '$' && length >= 0) skip(static_cast<int32_t>(length) + 2);
-    const int32_t count = at() - begin;
-    if (near_ != nullptr) return lane_.chains.append(to, near_ + begin, count);
-    return lane_.chains.appendPart(to, *held_, begin, count);
+    return true;
   }
 
-  void moveAll(Chain& to) {
-    if (near_ != nullptr)
-      lane_.chains.append(to, near_, bytes_);
-    else
-      lane_.chains.appendChain(to, *held_);
+  // Appends the element that was passed over to `to`. False when memory ran out.
+  bool copyElement(Chain& to) const {
+    const int32_t count = at() - begin_;
+    if (near_ != nullptr) return lane_.chains.append(to, near_ + begin_, count);
+    return lane_.chains.appendPart(to, *held_, begin_, count);
+  }
+
+  // False when memory ran out.
+  bool moveAll(Chain& to) {
+    if (near_ != nullptr) return lane_.chains.append(to, near_, bytes_);
+    return lane_.chains.appendChain(to, *held_);
   }
 
  private:
@@ -81,11 +85,8 @@ class HeldReply {
   const uint8_t* near_ = nullptr;
   int32_t bytes_ = 0;
   int32_t at_ = 0;
+  int32_t begin_ = 0;  // of the element that was passed over
 };
-
-void appendText(Lane& lane, Chain& to, const char* text, int length) {
-  lane.chains.append(to, reinterpret_cast<const uint8_t*>(text), length);
-}
 
 class Merger {
  public:
@@ -99,20 +100,20 @@ class Merger {
     }
   }
 
-  // Writes the whole's reply to `to`.
-  void write(Chain& to) {
+  // Writes the whole's reply to `to`. False when memory ran out: `to` may have some of it.
+  bool write(Chain& to) {
     Request* failed = firstError();
     // It may have come in an earlier turn: what is taken out of its row comes back with an image only.
     if (failed != nullptr) return HeldReply(lane_, lane_.journal.touch(*failed)).moveAll(to);
     Chain merged = {};
-    if (merge(merged)) {
-      lane_.chains.appendChain(to, merged);
-      return;
-    }
+    const bool is_sound = merge(merged);
+    if (is_sound && fits_ && lane_.chains.appendChain(to, merged)) return true;
     lane_.chains.clear(merged);
+    if (is_sound) return false;
     static constexpr char kText[] =
         "-ERR a server's reply to a part of this command cannot be merged\r\n";
-    appendText(lane_, to, kText, sizeof kText - 1);
+    appendText(to, kText, sizeof kText - 1);
+    return fits_;
   }
 
   void freeParts() {
@@ -155,13 +156,21 @@ class Merger {
     for (int32_t i = 0; i < count_; ++i) {
       if (HeldReply(lane_, part(i)).first() != '+') return false;
     }
-    appendText(lane_, to, "+OK\r\n", 5);
+    appendText(to, "+OK\r\n", 5);
     return true;
+  }
+
+  void append(Chain& to, const uint8_t* bytes, int32_t count) {
+    fits_ = fits_ && lane_.chains.append(to, bytes, count);
+  }
+
+  void appendText(Chain& to, const char* text, int32_t length) {
+    append(to, reinterpret_cast<const uint8_t*>(text), length);
   }
 
   void appendHeader(Chain& to, char type, int64_t number) {
     uint8_t header[kHeaderMax];
-    lane_.chains.append(to, header, writeHeader(header, type, number));
+    append(to, header, writeHeader(header, type, number));
   }
 
   bool sum(Chain& to) {
@@ -195,7 +204,8 @@ class Merger {
       const int32_t low = few ? whole_.inline_[2 * key] : order.next();
       const int32_t high = few ? whole_.inline_[2 * key + 1] : order.next();
       const auto index = static_cast<size_t>(low | high << 8);
-      if (--left[index] < 0 || !replies[index].moveElement(to)) return false;
+      if (--left[index] < 0 || !replies[index].passElement()) return false;
+      fits_ = fits_ && replies[index].copyElement(to);
     }
     return std::all_of(left.begin(), left.end(), [](int64_t count) { return count == 0; });
   }
@@ -204,6 +214,7 @@ class Merger {
   Request& whole_;
   std::vector<int32_t> parts_;
   int32_t count_ = 0;
+  bool fits_ = true;  // memory has not run out
 };
 
 }  // namespace
@@ -219,9 +230,13 @@ void Lane::partAnswered(int32_t number) {
   Merger merger(*this, whole);
   Chain merged = {};
   session.held_bytes -= merger.heldBytes();
-  merger.write(first ? outOf(session) : merged);
+  const bool fits = merger.write(first ? outOf(session) : merged);
   merger.freeParts();
   chains.clear(heldOf(whole));
+  if (!fits) {
+    chains.clear(merged);
+    return closeSession(whole.session, kCloseReasonNoMemory);
+  }
   if (!first) {
     heldOf(whole) = merged;
     whole.state = kRequestStateHeld;

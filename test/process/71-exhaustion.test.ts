@@ -87,6 +87,23 @@ t.test('a request larger than the pool: refused, and only this client suffers', 
   await waitFor('all memory to be free', () => isEmpty(baton));
 });
 
+t.test('a merged reply for which there is no room: only its client goes, with a reason', async (t) => {
+  const servers = [redis, await Redis.start(t), await Redis.start(t)];
+  const baton = await Baton.start(t, {
+    servers, global: { shm_max: '64m' }, pool: { client_output_limit: '1g', hash: 'md5' },
+  });
+  const [client, other] = [await baton.client(), await baton.client()];
+  const keys = Array.from({ length: 40 }, (_, i) => `value:${i}`);
+  const value = Buffer.alloc(MIB, 'x');
+  for (const key of keys) t.equal(plain(await client.command('SET', key, value)), 'OK');
+  client.push(encode(['MGET', ...keys])); // 40 MiB in parts, and 40 more as one
+  await client.closed(30_000);
+  await baton.logged(/no memory left for it: shm_max/);
+  t.ok(await isServed(other), 'the other is served');
+  await waitFor('all memory to be free', () => isEmpty(baton));
+  client.destroy();
+});
+
 const FULL = /EMFILE|open files|max_openfiles|descriptor|max number of clients/i;
 
 t.test('no descriptors left: the connected are served, others wait, nothing spins', async (t) => {
