@@ -170,14 +170,15 @@ void Lane::undoTurn(std::vector<int32_t>* accepted) {
 }
 
 // The keeper may not have heard of the death yet: it is told, so that it puts a connection that was
-// just being accepted where it belongs. It may have connections, too, that were begun in the undone
-// turn: only who has them can take them out of the epoll, which closeStale does.
+// just being accepted where it belongs. It may have connections of links, too, that nobody asked it
+// for: begun in the undone turn, or given up in it, maybe by a repair that was cut short. Only who has
+// them can take them out of the epoll, which dropConnect and closeStale do.
 void Lane::fetchAccepted(const std::vector<int32_t>& numbers) {
   std::vector<int32_t> asked;
   if (head->accept_row != 0) asked.push_back(kPassAccepted);
   asked.insert(asked.end(), numbers.begin(), numbers.end());
   for (int32_t i = 1; i < std::min(head->link_top, sizes.links); ++i) {
-    if (links[i].fd < 0) asked.push_back(linkFd(i));
+    if (held_[static_cast<size_t>(sizes.sessions + i)] == 0) asked.push_back(linkFd(i));
   }
   fetchNumbers(asked);
 }
