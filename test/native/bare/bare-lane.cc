@@ -151,6 +151,14 @@ class Killer {
     else
       fire(plan);
     awaitService();
+    awaitTurn();
+  }
+
+  // Deaths with no turn between them that had anything in it belong to one plan: more of them in a row
+  // are a crash loop, which is treated as one.
+  void awaitTurn() {
+    const int32_t sealed = place_.head()->sealed;
+    await([&] { return place_.head()->sealed != sealed; }, "a turn to be sealed");
   }
 
   void killSomebody() {

@@ -124,6 +124,8 @@ class Worker {
   void check(bool idle) {
     lane_.seal();
     std::vector<std::string> found = lane_.check();
+    for (const baton::Finding& each : lane_.takeFindings())
+      found.push_back("damage seen in row " + std::to_string(each.row) + ": " + each.what);
     if (lane_.counter->poisoned != 0) found.push_back("a sound request was taken for a poison");
     if (idle) {
       const auto none = [&](const char* what, int64_t count) {
