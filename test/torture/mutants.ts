@@ -341,7 +341,15 @@ export const mutants: readonly Mutant[] = [
     name: 'connects of the undone turn are not looked for',
     rule: 'What was registered in the undone turn leaves the epoll.',
     at: ['ConnectNoted'],
-    changes: [change('recover.cc', 'if (links[i].fd < 0) asked.push_back(linkFd(i));', '')],
+    changes: [change('recover.cc',
+      '    if (held_[static_cast<size_t>(sizes.sessions + i)] == 0) asked.push_back(linkFd(i));\n', '')],
+  },
+  {
+    name: 'connects are looked for by what rows say',
+    rule: 'A repair that died has changed rows: what was not asked for then is asked for behind the undo.',
+    at: ['SocketMade', 'ConnectStarted', 'ConnectNoted', 'LinksRepaired'],
+    changes: [change('recover.cc', 'if (held_[static_cast<size_t>(sizes.sessions + i)] == 0) asked',
+      'if (links[i].fd < 0) asked')],
   },
   {
     name: 'a connect under way is kept',
