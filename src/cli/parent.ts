@@ -7,8 +7,9 @@
  *   exit code of the last master ◄─────────┘  ── its end: they stop, nobody could stop them
  *
  * When the last master dies by a signal, its workers serve on, and another one is started, which
- * adopts them: at once, then ever more slowly, until it has died too often. One that ends by itself
- * ends the parent.
+ * adopts them: at once, then ever more slowly, until it has died too often. If by then the file has a
+ * mistake, it is tried until that is mended: the end of the parent would be the workers' end, too, in
+ * a container. Any other master that ends by itself ends the parent.
  *
  * Masters have a session of their own, so that what a terminal sends comes only through here.
  * Orphans become the parent's children (as PID 1 of a container they do anyway) and are collected.
@@ -56,6 +57,7 @@ class Parent {
   #pause: NodeJS.Timeout | null = null; // before another master is started
   #isChildGone = false;
   #end: NodeJS.Signals | null = null; // that was asked for
+  #hasLeftWorkers = false; // a master that served has died
   #resolve: (code: number) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
@@ -148,13 +150,18 @@ class Parent {
   /** Starts another master if the last one has died and not ended. False: this is the end. */
   #replace(): boolean {
     const code = this.#masters.lastCode ?? ExitCode.Failed;
-    if (code <= SIGNALLED) return false;
+    const isDead = code > SIGNALLED;
+    const mayBeMended = code === ExitCode.Operator && this.#hasLeftWorkers && this.#end === null;
+    if (!isDead && !mayBeMended) return false;
+    this.#hasLeftWorkers ||= this.#masters.hasServed;
     const livedMs = this.#masters.hasServed ? performance.now() - this.#startedAt : 0;
     const pauseMs = this.#backOff.next(livedMs);
-    if (this.#backOff.quickDeaths > QUICK_DEATHS_MAX) return false;
+    if (isDead && this.#backOff.quickDeaths > QUICK_DEATHS_MAX) return false;
     this.#masters.restart();
-    process.stderr.write(`baton: the master died (signal ${code - SIGNALLED}): another one starts ` +
-      `${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`}\n`);
+    const why = isDead ? `the master died (signal ${code - SIGNALLED})`
+      : 'no master can start, workers serve on';
+    const when = pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`;
+    process.stderr.write(`baton: ${why}: another one starts ${when}\n`);
     this.#pause = setTimeout(() => this.#start(), pauseMs);
     if (this.#end !== null) this.#forward(this.#end);
     return true;

@@ -6,7 +6,7 @@
  */
 import t from 'tap';
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALONE, Baton, type BatonOptions } from '../support/baton.js';
 import { Client } from '../support/client.js';
@@ -134,6 +134,37 @@ t.test('a lane whose worker and keeper are dead begins anew, the other is adopte
     const more = await Promise.all(Array.from({ length: 20 }, () => baton.client()));
     for (const client of more) t.equal(await client.call('PING'), 'PONG', 'both lanes listen');
   });
+
+t.test('a configuration file that is broken by then', { buffered: true }, async (t) => {
+  const { baton, dead, family } = await masterless(t);
+  const client = await baton.client();
+  const written = readFileSync(baton.confFile, 'utf8');
+  writeFileSync(baton.confFile, `${written}nonsense: 1\n`);
+  const args = ['-c', baton.confFile, '-p', baton.pidFile];
+  t.match(await runBaton(args, baton.directory), { code: 2, err: /baton.yml:\d+:\d+: nonsense/ });
+  t.equal(await client.call('PING'), 'PONG', 'nobody is disturbed');
+  t.same(family.filter((pid) => !isAlive(pid)), []);
+  writeFileSync(baton.confFile, written);
+  baton.startAgain();
+  await adopted(baton, dead);
+  t.equal(await client.call('PING'), 'PONG', 'and goes on when it is mended');
+});
+
+t.test('the same with a parent, who tries until it is mended', { buffered: true }, async (t) => {
+  const baton = await Baton.start(t, { servers: [redis], global: { worker_processes: 2 } });
+  await baton.logged(/"event":"started"/);
+  const client = await baton.client();
+  const written = readFileSync(baton.confFile, 'utf8');
+  writeFileSync(baton.confFile, `${written}nonsense: 1\n`);
+  const dead = baton.pid;
+  baton.killMaster(dead);
+  await waitFor('several tries', () => baton.log.split('no master can start').length > 3);
+  t.match(baton.log, /nonsense: is unknown[^]*no master can start, workers serve on: another one/);
+  t.equal(await client.call('PING'), 'PONG', 'nobody is disturbed');
+  writeFileSync(baton.confFile, written);
+  await adopted(baton, dead);
+  t.equal(await client.call('PING'), 'PONG', 'and goes on when it is mended');
+});
 
 t.test('-s while there is nobody but .oldbin', { buffered: true }, async (t) => {
   const baton = await Baton.start(t, { servers: [redis], global: { upgrade_canary: '30s' } });
