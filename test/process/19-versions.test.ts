@@ -59,6 +59,9 @@ const STRANGE: Changes = columns(
 const [next, strange] = [await buildVariant(t, NEXT), await buildVariant(t, STRANGE)];
 const servers = await Redis.startMany(t, 3);
 
+const MIGRATIONS = 'dist/src/shm/migrations.js';
+const STRINGS = 'dist/src/protocol/commands/strings.js';
+
 interface Stage {
   readonly installation: Installation; // releases: 1.0.0 is ours, 2.0.0 the other one
   readonly baton: Baton;
@@ -154,6 +157,33 @@ t.test('a canary alone, told to give back, and killed', async (t) => {
   await load.go();
   t.equal(versions(baton), '1.0.0,1.0.0', 'the dead need not be asked for the way back');
   await isWell(t, stage, 'after a death', ANY);
+  t.same(await connectionsOf(servers), stage.connections, 'no server has seen a new connection');
+  isFlawless(t, await load.finish());
+});
+
+t.test('a canary that does badly where there is no way back', async (t) => {
+  const stage = await start(t, next, '10s');
+  const { installation, baton, load, clients } = stage;
+  installation.release({
+    [MIGRATIONS]: (text) => text.replaceAll('oneWay: false', 'oneWay: true'),
+    [STRINGS]: (text) => text.replace("'strlen'", "'strlenx'"), // an error where there was none
+  }, next);
+  const old = baton.pid;
+  process.kill(old, 'SIGUSR2');
+  let isOver = false;
+  const asking = Promise.all(clients.map(async (client) => {
+    while (!isOver) await client.pipeline(Array.from({ length: 20 }, () => ['STRLEN', 'nothing']));
+  }));
+  await reached(baton, 'all lanes to be served by it', () => versions(baton) === '3.0.0,3.0.0');
+  isOver = true;
+  await asking;
+  t.match(baton.log, /"event":"no_roll_back".*no roll back: .*session\.opened_us/);
+  t.match(baton.log, /"event":"upgrade_canary_bad".*there is no way back .*, so it goes on: .*errors/);
+  await isWell(t, stage, 'none the less', DEFAULT);
+  process.kill(old, 'SIGHUP');
+  await baton.logged(/there is no roll back to version 1\.0\.0: /);
+  await commit(baton);
+  t.equal(versions(baton), '3.0.0,3.0.0');
   t.same(await connectionsOf(servers), stage.connections, 'no server has seen a new connection');
   isFlawless(t, await load.finish());
 });
