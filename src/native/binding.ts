@@ -206,7 +206,7 @@ export interface LaneAttachment {
 }
 
 /** What only who runs a lane has. */
-type GearOfAttachment = 'laneBytes' | 'fetchedListeners' | 'epollFd' | 'bellFd' | 'keeperFd' | 'claimFd'
+type GearOfAttachment = 'fetchedListeners' | 'epollFd' | 'bellFd' | 'keeperFd' | 'claimFd'
   | 'dockFd' | 'masterPid';
 
 /** native/socket.cc: what the master needs to listen. All throw errors with `code` and `syscall`. */
