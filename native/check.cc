@@ -1,6 +1,7 @@
 // check(): walks every table, list and chain of a lane and says what does not add up. An empty
 // answer is the promise that nothing leaks. For tests and tools; the lane must be at a turn's end.
-#include "lane.h"
+// checkCopy() says the same of a copy that somebody else has made of a lane which is served.
+#include "look.h"
 #include "reach.h"
 
 namespace baton {
@@ -9,26 +10,48 @@ namespace {
 
 class Checker {
  public:
-  explicit Checker(Lane& lane) : lane_(lane), reach_(lane) {}
+  Checker(Lane& lane, const Reach& reach) : lane_(lane), reach_(reach) {}
 
-  std::vector<std::string> run() {
+  std::vector<std::string> found;
+
+  // What rows say of each other.
+  void checkRows() {
     for (const Damage& each : reach_.damage)
-      found_.push_back(nameOf(each.kind) + std::to_string(each.row) + ": " + each.what);
+      found.push_back(nameOf(each.kind) + std::to_string(each.row) + ": " + each.what);
     expect(reach_.orphans.empty(), "requests that no link knows of",
            static_cast<int64_t>(reach_.orphans.size()));
+  }
+
+  // What is counted as it changes against what can be counted now.
+  void checkCounts() {
     countSessions();
-    compareGauges();
-    countRequests();
+    // A damaged row may count for nobody.
+    if (reach_.damage.empty()) compareGauges();
     const int32_t open = lane_.head->requests_open;
     expect(reach_.request_count == open, "request rows in use that no list leads to",
            open - reach_.request_count);
-    const int32_t nodes = lane_.chains.nodes.compare(reach_.nodes);
+  }
+
+  // A row that is neither free nor led to is never used again.
+  std::vector<int32_t> lostRequests() const {
+    std::vector<int32_t> lost;
+    for (int32_t i = 1; i < lane_.head->request_top; ++i) {
+      if (lane_.requests[i].state != kRequestStateFree && !reach_.hasRequest(i)) lost.push_back(i);
+    }
+    return lost;
+  }
+
+  void expectNoneLost(size_t lost) {
+    expect(lost == 0, "request rows that are neither free nor led to", static_cast<int64_t>(lost));
+  }
+
+  void expectUnits(int32_t nodes, int32_t chunks) {
     expect(nodes == 0, "nodes whose free bit is wrong", nodes);
-    const int32_t chunks = lane_.chains.chunks.compare(reach_.chunks);
     expect(chunks == 0, "chunks whose free bit is wrong", chunks);
-    expect(lane_.journal.used() == 0, "bytes in the journal of a sealed turn",
-           lane_.journal.used());
-    return found_;
+  }
+
+  void expect(bool holds, const char* what, int64_t count) {
+    if (!holds) found.push_back(std::to_string(count) + " " + what);
   }
 
  private:
@@ -36,10 +59,6 @@ class Checker {
     if (kind == Damage::Link) return "link ";
     if (kind == Damage::Ring) return "ring ";
     return kind == Damage::Session ? "session " : "request ";
-  }
-
-  void expect(bool holds, const char* what, int64_t count) {
-    if (!holds) found_.push_back(std::to_string(count) + " " + what);
   }
 
   void countSessions() {
@@ -52,14 +71,6 @@ class Checker {
     }
     expect(open == lane_.head->sessions_open, "sessions open but not counted",
            open - lane_.head->sessions_open);
-  }
-
-  // A row that is neither free nor led to is never used again.
-  void countRequests() {
-    int32_t lost = 0;
-    for (int32_t i = 1; i < lane_.head->request_top; ++i)
-      lost += lane_.requests[i].state != kRequestStateFree && !reach_.hasRequest(i) ? 1 : 0;
-    expect(lost == 0, "request rows that are neither free nor led to", lost);
   }
 
   // Whether held_bytes is what the session's replies hold; its list is sound.
@@ -82,7 +93,6 @@ class Checker {
     return request.state == kRequestStateWaiting ? 0 : heldOf(request).bytes;
   }
 
-  // What is counted as it changes against what can be counted now.
   void compareGauges() {
     std::vector<double> clients(static_cast<size_t>(lane_.sizes.pools));
     std::vector<BackendCounter> servers(static_cast<size_t>(lane_.sizes.backends));
@@ -117,12 +127,71 @@ class Checker {
   }
 
   Lane& lane_;
-  Reach reach_;
-  std::vector<std::string> found_;
+  const Reach& reach_;
 };
+
+void add(std::vector<bool>& marks, const std::vector<bool>& others) {
+  for (size_t i = 0; i < marks.size(); ++i) marks[i] = marks[i] || others[i];
+}
+
+// What is found before anything that it says is followed.
+const char* headFault(const Lane& lane) {
+  const auto within = [](int32_t value, int32_t beyond) { return value >= 1 && value <= beyond; };
+  const LaneHead& head = *lane.head;
+  if (head.guard != kLaneGuard) return "its head: the guard";
+  if (!within(head.session_top, lane.sizes.sessions) || !within(head.link_top, lane.sizes.links) ||
+      !within(head.request_top, lane.sizes.requests))
+    return "its head: how many rows were ever used";
+  return lane.journal.isSound() ? nullptr : "its journal";
+}
+
+// The rows as of the last commit. What is counted, and which units and rows are free, is of the
+// moment: of that only what an open turn never does can be said.
+std::vector<std::string> checkCommitted(Lane& lane) {
+  lane.journal.rollBack();
+  const Reach reach(lane, false);
+  Checker checker(lane, reach);
+  checker.checkRows();
+  checker.expectUnits(lane.chains.nodes.countFreeOf(reach.nodes),
+                      lane.chains.chunks.countFreeOf(reach.chunks));
+  return checker.found;
+}
+
+// Where the owner sleeps, counts are those of the rows as they stand. What the open turn has let
+// go (it has sent bytes, and closed) is not free before its commit: the rows before it lead there.
+std::vector<std::string> checkResting(Lane& lane) {
+  Reach now(lane, false);
+  Checker checker(lane, now);
+  checker.checkRows();
+  checker.checkCounts();
+  std::vector<int32_t> lost = checker.lostRequests();
+  lane.journal.rollBack();
+  const Reach before(lane, false);
+  std::erase_if(lost, [&](int32_t number) { return before.hasRequest(number); });
+  checker.expectNoneLost(lost.size());
+  add(now.nodes, before.nodes);
+  add(now.chunks, before.chunks);
+  checker.expectUnits(lane.chains.nodes.compare(now.nodes), lane.chains.chunks.compare(now.chunks));
+  return checker.found;
+}
 
 }  // namespace
 
-std::vector<std::string> Lane::check() { return Checker(*this).run(); }
+std::vector<std::string> Lane::check() {
+  const Reach reach(*this);
+  Checker checker(*this, reach);
+  checker.checkRows();
+  checker.checkCounts();
+  checker.expectNoneLost(checker.lostRequests().size());
+  checker.expectUnits(chains.nodes.compare(reach.nodes), chains.chunks.compare(reach.chunks));
+  checker.expect(journal.used() == 0, "bytes in the journal of a sealed turn", journal.used());
+  return checker.found;
+}
+
+std::vector<std::string> checkCopy(Lane& lane, Look look) {
+  const char* fault = headFault(lane);
+  if (fault != nullptr) return {fault};
+  return look == Look::Resting ? checkResting(lane) : checkCommitted(lane);
+}
 
 }  // namespace baton

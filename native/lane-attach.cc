@@ -142,14 +142,11 @@ void growDescriptorTable() {
   if (dup3(berth->bell_fd, last, O_CLOEXEC) == last) close(last);
 }
 
-Napi::Value laneAttach(const Napi::CallbackInfo& info) {
-  const auto plan = info[0].As<Napi::Object>();
+// Where the lane's rows and rings are.
+void attachRows(const Napi::Object& plan) {
   const auto bases = plan.Get("tableBases").As<Napi::Float64Array>();
   const auto sizes = plan.Get("sizes").As<Napi::Int32Array>();
   const auto number = [&](const char* name) { return intOf(plan.Get(name)); };
-  auto made = std::make_unique<Berth>();
-  berth = made.get();
-  lane = &berth->lane;
   berth->number = lane->number = number("lane");
   lane->sizes = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4],  sizes[5],
                  sizes[6], sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]};
@@ -163,6 +160,16 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   const auto base = static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue());
   lane->journal.attach(lane->head, lane->region.journal, segment.at<uint8_t>(base),
                        lane->sizes.journal_bytes);
+}
+
+Napi::Value laneAttach(const Napi::CallbackInfo& info) {
+  const auto plan = info[0].As<Napi::Object>();
+  const auto number = [&](const char* name) { return intOf(plan.Get(name)); };
+  auto made = std::make_unique<Berth>();
+  berth = made.get();
+  lane = &berth->lane;
+  attachRows(plan);
+  const auto base = static_cast<uint64_t>(plan.Get("laneBase").As<Napi::Number>().DoubleValue());
   const auto ids = plan.Get("fetchedListeners").As<Napi::Int32Array>();
   lane->listener_ids.assign(ids.Data(), ids.Data() + ids.ElementLength());
   populate(segment.at<uint8_t>(base),
@@ -178,6 +185,16 @@ Napi::Value laneAttach(const Napi::CallbackInfo& info) {
   const auto at = static_cast<size_t>(berth->number);
   if (berths.size() <= at) berths.resize(at + 1);
   berths[at] = std::move(made);
+  return info.Env().Undefined();
+}
+
+// A lane of somebody else's, in a copy of this process's own: it gets no descriptor.
+Napi::Value laneInspect(const Napi::CallbackInfo& info) {
+  static std::unique_ptr<Berth> inspected;
+  inspected = std::make_unique<Berth>();
+  berth = inspected.get();
+  lane = &berth->lane;
+  attachRows(info[0].As<Napi::Object>());
   return info.Env().Undefined();
 }
 
@@ -374,6 +391,7 @@ void initLaneAttach(Napi::Env env, Napi::Object exports) {
     Napi::Value (*call)(const Napi::CallbackInfo&);
   } calls[] = {
       {"laneAttach", laneAttach},
+      {"laneInspect", laneInspect},
       {"laneSelect", laneSelect},
       {"lanePlaceBell", lanePlaceBell},
       {"laneCommands", laneCommands},

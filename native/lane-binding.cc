@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lane-attach.h"
+#include "look.h"
 #include "loop.h"
 #include "throw.h"
 
@@ -238,15 +239,27 @@ Napi::Value sessionRead(const Napi::CallbackInfo& info) {
   return buffer;
 }
 
+Napi::Value listOf(Napi::Env env, const std::vector<std::string>& found) {
+  auto list = Napi::Array::New(env, found.size());
+  for (size_t i = 0; i < found.size(); ++i)
+    list.Set(static_cast<uint32_t>(i), Napi::String::New(env, found[i]));
+  return list;
+}
+
 Napi::Value laneCheck(const Napi::CallbackInfo& info) {
   // check() speaks of sealed turns, and a turn whose events nobody has looked at cannot be sealed.
   const bool is_open = lane->head->decided < lane->head->descriptors;
   if (!is_open) lane->seal();
-  const std::vector<std::string> found = is_open ? std::vector<std::string>() : lane->check();
-  auto list = Napi::Array::New(info.Env(), found.size());
-  for (size_t i = 0; i < found.size(); ++i)
-    list.Set(static_cast<uint32_t>(i), Napi::String::New(info.Env(), found[i]));
-  return list;
+  return listOf(info.Env(), is_open ? std::vector<std::string>() : lane->check());
+}
+
+Napi::Value laneLook(const Napi::CallbackInfo& info) {
+  const Look look = lookAt(*lane, info[0].As<Napi::Boolean>());
+  return Napi::Number::New(info.Env(), static_cast<int32_t>(look));
+}
+
+Napi::Value laneExamine(const Napi::CallbackInfo& info) {
+  return listOf(info.Env(), checkCopy(*lane, static_cast<Look>(intOf(info[0]))));
 }
 
 Napi::Value laneRelease(const Napi::CallbackInfo& info) {
@@ -277,6 +290,8 @@ void initLane(Napi::Env env, Napi::Object exports) {
       {"laneDrain", laneDrain},
       {"laneCut", laneCut},
       {"laneCheck", laneCheck},
+      {"laneLook", laneLook},
+      {"laneExamine", laneExamine},
       {"laneRelease", laneRelease},
       {"linkDefine", linkDefine},
       {"linkFree", linkFree},

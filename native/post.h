@@ -122,8 +122,9 @@ class Post {
   bool maySleep();
   void wake(bool is_quiet);
 
-  // --- check.cc, reach.h, vet.cc
+  // --- check.cc, look.cc, reach.h, vet.cc
 
+  const std::vector<Peer>& peers() const { return peers_; }
   int32_t ringCount() const { return lanes_ + 1; }
   Ring& ringOf(int32_t other) const { return rings_[other]; }
   // What does not add up, nullptr when all does. The chain is the caller's to walk.

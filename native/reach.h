@@ -25,10 +25,12 @@ struct Damage {
 
 class Reach {
  public:
-  explicit Reach(Lane& lane)
+  // `has_bytes`: false in a copy of the lane that is without what chunks hold (look.h).
+  explicit Reach(Lane& lane, bool has_bytes = true)
       : nodes(static_cast<size_t>(lane.chains.nodes.capacity())),
         chunks(static_cast<size_t>(lane.chains.chunks.capacity())),
         lane_(lane),
+        has_bytes_(has_bytes),
         in_session_(static_cast<size_t>(lane.head->request_top)),
         in_link_(static_cast<size_t>(lane.head->request_top)) {
     for (int32_t i = 1; i < lane.head->session_top; ++i) {
@@ -155,6 +157,7 @@ class Reach {
     if (int64_t{parent.keys} * 2 > room) return false;
     std::vector<uint16_t> order(static_cast<size_t>(parent.keys));
     const int32_t bytes = parent.keys * 2;
+    if (!is_few && !has_bytes_) return true;
     if (is_few)
       memcpy(order.data(), parent.inline_, static_cast<size_t>(bytes));
     else
@@ -235,6 +238,7 @@ class Reach {
 
   // The in chain begins with a whole request of that length.
   bool isWhole(Session& session) {
+    if (!has_bytes_) return true;
     PushState state;
     pushBegin(&state, PushMode::Request);
     int32_t taken = 0;
@@ -268,6 +272,7 @@ class Reach {
   }
 
   Lane& lane_;
+  const bool has_bytes_;
   Marks in_session_, in_link_;  // requests: in a session's list, or part of one there; in a link's
   std::vector<std::pair<Marks*, int32_t>> trail_;  // of the row that is being walked
 };

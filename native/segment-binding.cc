@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string>
 
+#include "layout.gen.h"
 #include "segment.h"
 #include "throw.h"
 
@@ -40,6 +41,21 @@ Napi::Value segmentMap(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Memory of this process alone, of the object's size: only what is written there becomes real. It
+// begins with what the object begins with.
+Napi::Value segmentShadow(const Napi::CallbackInfo& info) {
+  if (segment.base != nullptr) return throwErrno(info.Env(), "mmap (a second segment)", EBUSY);
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  const auto bytes = static_cast<size_t>(info[1].As<Napi::Number>().DoubleValue());
+  constexpr int kOwn = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kOwn, -1, 0);
+  if (base == MAP_FAILED) return throwErrno(info.Env(), "mmap", errno);
+  if (pread(fd, base, sizeof(Superblock), 0) != sizeof(Superblock))
+    return throwErrno(info.Env(), "pread", EIO);
+  segment = {static_cast<uint8_t*>(base), bytes, fd};
+  return info.Env().Undefined();
+}
+
 Napi::Value segmentGrow(const Napi::CallbackInfo& info) {
   const int result = segment.grow(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()),
                                   static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()));
@@ -61,6 +77,7 @@ void initSegment(Napi::Env env, Napi::Object exports) {
   exports.Set("segmentCreate", Napi::Function::New(env, segmentCreate));
   exports.Set("segmentUnlink", Napi::Function::New(env, segmentUnlink));
   exports.Set("segmentMap", Napi::Function::New(env, segmentMap));
+  exports.Set("segmentShadow", Napi::Function::New(env, segmentShadow));
   exports.Set("segmentGrow", Napi::Function::New(env, segmentGrow));
   exports.Set("segmentView", Napi::Function::New(env, segmentView));
 }

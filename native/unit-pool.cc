@@ -200,4 +200,14 @@ int32_t UnitPool::compare(const std::vector<bool>& reachable) const {
   return wrong;
 }
 
+int32_t UnitPool::countFreeOf(const std::vector<bool>& reachable) const {
+  int32_t wrong = 0;
+  for (size_t unit = 1; unit < reachable.size(); ++unit) {
+    if (!reachable[unit]) continue;
+    const uint64_t free = batches_[unit / kBatchUnits].free;
+    wrong += static_cast<int32_t>(free >> unit % kBatchUnits & 1);
+  }
+  return wrong;
+}
+
 }  // namespace baton

@@ -70,6 +70,8 @@ class UnitPool {
 
   // Units marked as reachable against the free bits; returns how many differ.
   int32_t compare(const std::vector<bool>& reachable) const;
+  // The same without those that are marked neither way: how many are led to and free.
+  int32_t countFreeOf(const std::vector<bool>& reachable) const;
   int32_t capacity() const { return count_ * kBatchUnits; }
   bool owns(int32_t unit) const {
     return unit > 0 && unit < capacity() && batches_[unit / kBatchUnits].owner == lane_ + 1;

@@ -66,7 +66,8 @@ const MAY_IMPORT: { readonly [layer: string]: readonly string[] } = {
   admin: ['tables', 'config', 'base'],
   worker: ['proxy', 'admin', 'config', 'routing', 'protocol', ...TABLES],
   master: ['config', 'admin', 'routing', 'protocol', 'tables', ...MEMORY],
-  cli: ['master', 'config', 'native', 'base', 'tables/columns.gen'],
+  inspect: ['tables', ...MEMORY],
+  cli: ['master', 'inspect', 'config', 'native', 'base', 'tables/columns.gen'],
 };
 
 /** The relative imports of a file, as paths of .ts files from the root. */

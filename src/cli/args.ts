@@ -10,7 +10,7 @@ export const SIGNALS =
   ['stop', 'quit', 'reopen', 'reload', 'upgrade', 'rollback', 'commit'] as const;
 export type SignalName = (typeof SIGNALS)[number];
 
-export type Action = 'run' | 'test' | 'print' | 'signal' | 'version' | 'help';
+export type Action = 'run' | 'test' | 'print' | 'signal' | 'shm' | 'version' | 'help';
 
 export interface Wanted {
   readonly action: Action;
@@ -18,8 +18,15 @@ export interface Wanted {
   readonly daemonize: boolean;
   readonly signal: SignalName | null;
   readonly diff: boolean; // of action test or print
+  readonly shm: ShmOptions; // of action shm
   readonly overrides: Overrides;
   readonly warnings: readonly string[];
+}
+
+export interface ShmOptions {
+  readonly check: boolean;
+  readonly columns: boolean;
+  readonly json: boolean;
 }
 
 /** What the command line says instead of the file; undefined where it says nothing. */
@@ -39,6 +46,7 @@ export class UsageError extends Error {
 export const DEFAULT_CONF = 'conf/baton.yml';
 
 export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-s SIGNAL] [-o FILE] [-a ADDR] [--diff]
+       baton shm [-c FILE] [-p FILE] [--check] [--columns] [--json]
 
   -c, --conf-file FILE    configuration, default ${DEFAULT_CONF}
   -p, --pid-file FILE     pid file, instead of the configuration's "pid"
@@ -54,6 +62,12 @@ export const USAGE = `Usage: baton [-dtTVh] [-c FILE] [-p FILE] [-s SIGNAL] [-o 
   -V, --version           version and build
   -h, --help              this text
 
+  shm                     print the shared memory of the instance that the pid file names, while it
+                          runs; nothing is written, nobody is stopped
+      --columns           every column of every table, too
+      --check             instead: say what does not add up; exit code 1 if something does not
+      --json              as JSON
+
 Signals to the master: TERM, INT stop now; QUIT stop gracefully; HUP reload the configuration;
 USR1 reopen the log; USR2 upgrade: hand all sessions to the program that is on disk now. To the old
 master then, whose pid is in FILE.oldbin: QUIT, WINCH commit; HUP roll back. -s stop, -s rollback
@@ -68,6 +82,9 @@ const OPTIONS = {
   'test-conf': { type: 'boolean', short: 't' },
   'print-conf': { type: 'boolean', short: 'T' },
   diff: { type: 'boolean' },
+  check: { type: 'boolean' },
+  columns: { type: 'boolean' },
+  json: { type: 'boolean' },
   output: { type: 'string', short: 'o' },
   verbose: { type: 'string', short: 'v' },
   'stats-addr': { type: 'string', short: 'a' },
@@ -77,13 +94,14 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-type Values = ReturnType<typeof parse>;
+type Values = ReturnType<typeof parse>['values'];
 
 /** Throws UsageError. */
 export function readArgs(args: readonly string[]): Wanted {
-  const values = parse(args);
+  const { values, positionals } = parse(args);
   const signal = signalOf(values.signal);
-  const action = actionOf(values, signal);
+  const action = actionOf(values, positionals, signal);
+  const shm = shmOf(values, action);
   if (values.diff && action !== 'test' && action !== 'print') {
     throw new UsageError('--diff goes with -t');
   }
@@ -97,6 +115,7 @@ export function readArgs(args: readonly string[]): Wanted {
     daemonize: values.daemonize ?? false,
     signal,
     diff: values.diff ?? false,
+    shm,
     overrides: {
       pid: values['pid-file'],
       log: values.output,
@@ -116,19 +135,36 @@ export function applyOverrides(settings: Settings, overrides: Overrides): Settin
 
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, strict: true }).values;
+    return parseArgs({
+      args: [...args], options: OPTIONS, strict: true, allowPositionals: true,
+    });
   } catch (error) {
     const [first = ''] = (error as Error).message.split(/\. |\n/);
     throw new UsageError(first.charAt(0).toLowerCase() + first.slice(1));
   }
 }
 
-function actionOf(values: Values, signal: SignalName | null): Action {
+function actionOf(
+  values: Values, positionals: readonly string[], signal: SignalName | null,
+): Action {
+  const [command, ...more] = positionals;
+  const strange = command === 'shm' ? more[0] : command;
+  if (strange !== undefined) throw new UsageError(`unexpected argument '${strange}'`);
   if (values.help) return 'help';
   if (values.version) return 'version';
+  if (command === 'shm') return 'shm';
   if (values['print-conf']) return 'print';
   if (values['test-conf']) return 'test';
   return signal === null ? 'run' : 'signal';
+}
+
+function shmOf(values: Values, action: Action): ShmOptions {
+  const { check = false, columns = false, json = false } = values;
+  const said = Object.entries({ check, columns, json }).find(([, isSaid]) => isSaid);
+  if (said !== undefined && action !== 'shm' && action !== 'help' && action !== 'version') {
+    throw new UsageError(`--${said[0]} goes with shm`);
+  }
+  return { check, columns, json };
 }
 
 function signalOf(text: string | undefined): SignalName | null {

@@ -34,6 +34,8 @@ async function main(args: readonly string[]): Promise<number> {
       return test(wanted);
     case 'signal':
       return tellMaster(wanted);
+    case 'shm':
+      return showMemory(wanted);
     case 'run':
       return wanted.daemonize && isFirst ? goBackground(wanted) : run(wanted, isBackground);
     default:
@@ -59,6 +61,15 @@ async function tellMaster(wanted: Wanted): Promise<ExitCode> {
   const { control } = await import('./control.js');
   await control(signal, pidFile);
   return ExitCode.Ok;
+}
+
+async function showMemory(wanted: Wanted): Promise<ExitCode> {
+  const pidFile = wanted.overrides.pid ?? (await load(wanted)).settings.global.pid;
+  const { shm } = await import('./shm.js');
+  const { out, exitCode } = await shm(wanted.shm, pidFile);
+  // A pipe takes some of it later: exit() would cut off the rest.
+  await new Promise((resolve) => process.stdout.write(out, resolve));
+  return exitCode;
 }
 
 async function goBackground(wanted: Wanted): Promise<ExitCode> {

@@ -17,6 +17,11 @@ export interface SegmentCalls {
   segmentUnlink(name: string): void;
   /** Reserves `bytes` of address space once and maps the object there. One segment per process. */
   segmentMap(fd: number, bytes: number): void;
+  /**
+   * Reserves private memory of the size of an object that is open as `fd` for reading, instead of
+   * mapping that one: laneLook copies parts of it to the same places.
+   */
+  segmentShadow(fd: number, bytes: number): void;
   /** Backs [offset, offset + bytes) with memory by fallocate; throws ENOSPC instead of a later SIGBUS. */
   segmentGrow(offset: number, bytes: number): void;
   /** A view of the mapping; at most 4 GiB. */
@@ -129,6 +134,12 @@ export interface LaneCalls {
   laneCut(pool: number, listener: number): void;
   /** Walks every table and the pool; returns what is wrong, empty when all is well. */
   laneCheck(): string[];
+  /** Another process' lane, in a segmentShadow: only laneLook and laneExamine may be called for it. */
+  laneInspect(plan: Omit<LaneAttachment, GearOfAttachment>): void;
+  /** Copies the lane; with `onlyResting` not unless it rests. */
+  laneLook(onlyResting: boolean): Look;
+  /** What laneCheck would return of the copy that a look has made (native/look.h), once. */
+  laneExamine(look: Look): string[];
   /** Gives the lane's nodes and chunks back and leaves the lane without an owner: its end. */
   laneRelease(): void;
   linkDefine(link: number, pool: number, backend: number, protocol: number, place: number): void;
@@ -156,6 +167,9 @@ export interface LaneCalls {
   /** Copies bytes out of a large request in the session's in chain. */
   sessionRead(session: number, offset: number, bytes: number): Buffer;
 }
+
+/** native/look.h: no copy; one from within a turn; one of a lane whose owner slept meanwhile. */
+export const enum Look { Moved, Open, Resting }
 
 /** native/lane.h; Poisoned: a link whose server said what workers died of. Ring: row = a lane. */
 export const enum FindingKind { Lane, Session, Link, Poisoned, Ring }
@@ -190,6 +204,10 @@ export interface LaneAttachment {
   readonly dockFd: number; // -1: the lane has none
   readonly masterPid: number;
 }
+
+/** What only who runs a lane has. */
+type GearOfAttachment = 'fetchedListeners' | 'epollFd' | 'bellFd' | 'keeperFd' | 'claimFd'
+  | 'dockFd' | 'masterPid';
 
 /** native/socket.cc: what the master needs to listen. All throw errors with `code` and `syscall`. */
 export interface SocketCalls {

@@ -14,11 +14,16 @@ export interface Ended {
   readonly err: string;
 }
 
-/** Runs `baton ARGS…` in a directory until its outputs are closed, so that a daemon may stay. */
+/**
+ * Runs `baton ARGS…` in a directory until its outputs are closed, so that a daemon may stay.
+ * `by`: the command that runs it, with its arguments, such as setpriv.
+ */
 export function runBaton(
   args: readonly string[], directory: string, environment: NodeJS.ProcessEnv = {},
+  by: readonly string[] = [],
 ): Promise<Ended> {
-  const child = spawn(PROGRAM, args, {
+  const [command, ...rest] = [...by, PROGRAM, ...args];
+  const child = spawn(command!, rest, {
     cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment },
   });
   let [out, err] = ['', ''];

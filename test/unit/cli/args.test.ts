@@ -38,6 +38,17 @@ t.test('actions', async (t) => {
   }
 });
 
+t.test('shm', async (t) => {
+  t.match(wanted('shm'), { action: 'shm', shm: { check: false, columns: false, json: false } });
+  t.match(wanted('shm -p x.pid --check'), { action: 'shm', shm: { check: true }, overrides: { pid: 'x.pid' } });
+  t.match(wanted('-c a.yml shm --json --columns'), { confFile: 'a.yml', shm: { json: true, columns: true } });
+  t.equal(wanted('shm -h').action, 'help');
+  t.equal(refusal('--check'), '--check goes with shm');
+  t.equal(refusal('-t --json'), '--json goes with shm');
+  t.equal(refusal('shm stray'), 'unexpected argument \'stray\'');
+  t.equal(refusal('stray shm'), 'unexpected argument \'stray\'');
+});
+
 t.test('long names', async (t) => {
   t.match(wanted('--conf-file=a.yml --pid-file=b.pid --test-conf'), {
     action: 'test', confFile: 'a.yml', overrides: { pid: 'b.pid' },
