@@ -6,7 +6,8 @@
  *
  * The windows of nothing last as long as the last real one did, so that a like stretch of the same
  * run says what the machine and the clients do by themselves. Takeovers that did not happen are
- * placed in them, evenly.
+ * placed in them, evenly. Takeovers, real or placed, while which the host took time from this machine
+ * are left out of all stalls around them.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Processes } from '../compare/processes.js';
@@ -14,6 +15,7 @@ import { Client, IDLE, type ClientReport } from './clients.js';
 import { Instance } from './instance.js';
 import type { Options } from './options.js';
 import type { LaneTakeovers } from './shared-rows.js';
+import { StealLog } from './steal.js';
 import {
   distributionOf, longestBySession, ownP999, quantile, type Distribution, type Samples,
   type Window,
@@ -33,6 +35,8 @@ const TAIL_US = 20_000;         // after a takeover, in which its backlog may st
 export interface KindResult {
   readonly kind: Kind;
   readonly windows: number;
+  readonly takeovers: number;
+  readonly quietTakeovers: number; // those while which the host took no time from this machine
   /** All in µs. How long lanes had no owner, by their own account. */
   readonly pause: Distribution;
   /** Stalls of the sessions that had a batch under way during a pause. */
@@ -82,10 +86,12 @@ export async function measureCell(bench: Bench, idle: number): Promise<CellResul
       { sessions, depth: options.depth, periodMs, firstId });
   const sleepers = idle > 0 ? await start('sleepers', idle, IDLE, options.sessions) : null;
   const active = await start('active', options.sessions, options.periodMs, 0);
+  const steal = new StealLog(nowUs);
   const events = await playEvents(bench, instance);
+  steal.stop();
   const clients = [await active.finish(), ...sleepers === null ? [] : [await sleepers.finish()]];
   await instance.stop();
-  return { idle, kinds: evaluate(active.samples(), events, options), clients };
+  return { idle, kinds: evaluate(active.samples(), events, steal, options), clients };
 }
 
 async function playEvents(bench: Bench, instance: Instance): Promise<Event[]> {
@@ -145,19 +151,23 @@ function withPlacedTakeovers(events: readonly Event[]): Event[] {
   });
 }
 
-function evaluate(samples: Samples, events: readonly Event[], options: Options): KindResult[] {
+function evaluate(
+  samples: Samples, events: readonly Event[], steal: StealLog, options: Options,
+): KindResult[] {
   const all = withPlacedTakeovers(events);
   const quiet = all.filter(({ kind }) => kind === 'nothing').map(({ whole }) => whole);
   const own = ownP999(samples, quiet);
   return KINDS.map((kind) =>
-    evaluateKind(kind, samples, all.filter((event) => event.kind === kind), own, options));
+    evaluateKind(kind, samples, all.filter((event) => event.kind === kind), own, steal, options));
 }
 
 function evaluateKind(
-  kind: Kind, samples: Samples, events: readonly Event[], own: Float64Array, options: Options,
+  kind: Kind, samples: Samples, events: readonly Event[], own: Float64Array, steal: StealLog,
+  options: Options,
 ): KindResult {
-  const pauses = events.flatMap((event) => event.pauses);
   const tailUs = options.periodMs * 1000 + TAIL_US;
+  const takeovers = events.flatMap((event) => event.pauses);
+  const pauses = takeovers.filter(({ fromUs, toUs }) => steal.between(fromUs, toUs + tailUs) === 0);
   const around = pauses.map(({ fromUs, toUs }) =>
     longestBySession(samples, { fromUs, toUs: toUs + tailUs }));
   const stallsOf = (all: readonly Float64Array[]) =>
@@ -165,6 +175,8 @@ function evaluateKind(
   return {
     kind,
     windows: events.length,
+    takeovers: takeovers.length,
+    quietTakeovers: pauses.length,
     pause: distributionOf(pauses.map(lengthOf)),
     underWay: distributionOf(stallsOf(pauses.map((pause) => longestBySession(samples, pause)))),
     around: distributionOf(stallsOf(around)),

@@ -24,7 +24,7 @@ function four({ p50, p99, p999, max }: Distribution): string {
 const COLUMNS: readonly [string, (idle: number, result: KindResult) => string][] = [
   ['idle', (idle) => String(idle)],
   ['what', (_, { kind }) => TITLES[kind]],
-  ['n', (_, { windows }) => String(windows)],
+  ['takeovers, all / quiet', (_, { takeovers, quietTakeovers }) => `${takeovers} / ${quietTakeovers}`],
   ['lane\'s pause p50 / max', (_, { kind, pause }) =>
     (kind === 'nothing' ? '–' : `${ms(pause.p50)} / ${ms(pause.max)}`)],
   ['stall of all sessions', (_, { around }) => four(around)],
@@ -47,7 +47,8 @@ export function resultsMarkdown({ machine, cells, remarks }: Results): string {
     ...Object.entries(machine).map(([name, value]) => `- ${name}: ${value}`),
     ...remarks.map((remark) => `- note: ${remark}`),
     '',
-    'Stalls in ms: p50 / p99 / p99.9 / max over sessions and windows.',
+    'Stalls in ms: p50 / p99 / p99.9 / max over sessions and windows. Takeovers count if the host took',
+    'no time from this machine meanwhile (quiet); the last two columns are about all windows.',
     '',
     ...table,
     '',
