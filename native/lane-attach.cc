@@ -16,6 +16,7 @@
 #include "death-watch.h"
 #include "keeper.h"
 #include "life.h"
+#include "reach.h"
 #include "segment.h"
 #include "throw.h"
 
@@ -100,6 +101,7 @@ void attachPool(const Napi::Float64Array& bases, int32_t number) {
   // An owner looks at all of them when it begins.
   populate(batches, sizeof *batches * static_cast<size_t>(node_batches + chunk_batches),
            MADV_POPULATE_READ);
+  Reach::prepare(lane->chains);
 }
 
 void attachPeers(const Napi::Float64Array& bases, const Napi::Float64Array& counters) {

@@ -27,8 +27,8 @@ class Reach {
  public:
   // `has_bytes`: false in a copy of the lane that is without what chunks hold (look.h).
   explicit Reach(Lane& lane, bool has_bytes = true)
-      : nodes(static_cast<size_t>(lane.chains.nodes.capacity())),
-        chunks(static_cast<size_t>(lane.chains.chunks.capacity())),
+      : nodes(marksOf(lane.chains.nodes)),
+        chunks(marksOf(lane.chains.chunks)),
         lane_(lane),
         has_bytes_(has_bytes),
         in_session_(static_cast<size_t>(lane.head->request_top)),
@@ -47,16 +47,42 @@ class Reach {
     }
     count();
   }
+  ~Reach() {
+    spare_.push_back(std::move(chunks));
+    spare_.push_back(std::move(nodes));
+  }
+  Reach(const Reach&) = delete;
+  Reach& operator=(const Reach&) = delete;
+
+  // Makes what a walk needs beforehand: a lane's clients wait for the first one of a new owner.
+  static void prepare(const ChainStore& chains) {
+    spare_.push_back(marksOf(chains.chunks));
+    spare_.push_back(marksOf(chains.nodes));
+  }
 
   bool hasRequest(int32_t number) const { return isIn(in_session_, number) || isIn(in_link_, number); }
 
-  std::vector<bool> nodes, chunks;
+  using Marks = std::vector<bool>;
+  Marks nodes, chunks;
   std::vector<Damage> damage;
   std::vector<int32_t> orphans;  // requests that some session waits for and no link knows of
   int32_t request_count = 0;
 
  private:
-  using Marks = std::vector<bool>;
+  // Of walks that are over: the kernel clears each page of new memory, which takes longer than the
+  // walk.
+  static inline std::vector<Marks> spare_;
+
+  static Marks marksOf(const UnitPool& pool) {
+    Marks marks;
+    if (!spare_.empty()) {
+      marks = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    marks.assign(static_cast<size_t>(pool.capacity()), false);
+    return marks;
+  }
+
   static constexpr int32_t kSessionFlags = 2 * kSessionFlagUnframable - 1;
   static constexpr int32_t kRequestFlags = 2 * kRequestFlagCut - 1;
 

@@ -75,13 +75,14 @@ void Lane::begin() {
     list->clear();
   starved_since_us_ = 0;
   reserved_rows_ = 0;
-  if (!cold_.empty() || (inherited_ && !repair()))
-    startCold();
-  else if (!inherited_)
+  const bool is_repaired = inherited_ && cold_.empty() && repair();
+  if (!is_repaired) {
+    if (!cold_.empty()) startCold();
     head->descriptors = head->receipts = head->arena_used = head->arguments = 0;
+    chains.nodes.adopt();
+    chains.chunks.adopt();
+  }
   head->decided = head->applied = head->operations = 0;
-  chains.nodes.adopt();
-  chains.chunks.adopt();
   post.begin();
   resumeTime();
   listSessions();
@@ -109,8 +110,6 @@ bool Lane::repair() {
   undoTurn(&accepted);
   FAULT(Undone);
   fetchAccepted(accepted);
-  chains.nodes.adopt();
-  chains.chunks.adopt();
   if (!isHeadSound() || !mend()) cold_ = "its rows do not add up";
   if (!cold_.empty()) return false;
   FAULT(Recounted);
@@ -139,7 +138,6 @@ bool Lane::repair() {
   FAULT(RepairCommitted);
   chains.nodes.settle();
   chains.chunks.settle();
-  recount(Reach(*this));
   head->receipts = head->arena_used = head->arguments = 0;
   head->failed_repairs = 0;
   mark(head->step, kStepOther);
@@ -202,8 +200,6 @@ void Lane::adoptAccepted(const std::vector<int32_t>& numbers) {
     }
     head->session_top = std::max(head->session_top, number + 1);
     fillSession(number, listener, peer);
-    ++counter->accepts;
-    pool_counters[sessions[number].pool].accepted += 1;
   }
   head->accept_row = 0;
 }
@@ -327,6 +323,7 @@ void Lane::repairLink(int32_t number) {
   if (sent == 0) return;
   journal.touch(link).tx += static_cast<uint64_t>(sent);
   chains.consume(outOf(link), static_cast<int32_t>(sent));
+  backend_counters[link.backend].in_queue_bytes -= static_cast<double>(sent);
 }
 
 // What nobody will find out a second time must be in the row when the repair is committed.
@@ -342,14 +339,14 @@ void Lane::dropConnect(int32_t number, bool is_here) {
     shutdown(link.fd, SHUT_RDWR);
     close(link.fd);
   }
+  uncount(link);
   link.fd = -1;
-  link.counted = 0;
 }
 
 // What can be counted is counted anew, and what no row leads to becomes free.
 void Lane::recount(const Reach& reach) {
   for (int32_t i = 1; i < head->request_top; ++i) {
-    if (!reach.hasRequest(i))
+    if (requests[i].state != kRequestStateFree && !reach.hasRequest(i))
       memset(static_cast<void*>(&requests[i]), 0, sizeof(Request));
   }
   head->requests_open = reach.request_count;

@@ -104,13 +104,9 @@ void Lane::openSession(int fd, int32_t number, int32_t listener, const sockaddr_
   fillSession(number, listener, address);
   interest(placed, number, EPOLLIN, true);
   FAULT(AcceptRowed);
-  ++head->sessions_open;
-  ++counter->accepts;
-  pool_counters[sessions[number].pool].accepted += 1;
-  pool_counters[sessions[number].pool].client_connections += 1;
 }
 
-// The row of a connection that has come to its number.
+// The row of a connection that has come to its number; it is a client from now on.
 void Lane::fillSession(int32_t number, int32_t listener, const sockaddr_storage& address) {
   const Listener& from = listeners[listener];
   Session& session = journal.touch(sessions[number]);
@@ -137,6 +133,10 @@ void Lane::fillSession(int32_t number, int32_t listener, const sockaddr_storage&
   notePeer(info, address);
   storeBarrier();
   session.state = kSessionStateOpen;
+  ++head->sessions_open;
+  ++counter->accepts;
+  pool_counters[session.pool].accepted += 1;
+  pool_counters[session.pool].client_connections += 1;
 }
 
 // The client will send no more. What it asked for is still answered, as far as it reads.

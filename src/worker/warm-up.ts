@@ -24,6 +24,7 @@ import { routeWordsMax, writeRoute } from '../routing/route-table.js';
 import { DescriptorKind, LinkState, SessionMode } from '../shm/codes.js';
 import { Descriptor, LaneHead, Link, Session } from '../tables/columns.gen.js';
 import { ScratchLane } from './scratch-lane.js';
+import { Timers } from './timers.js';
 
 const SERVERS = 3;
 const SESSIONS = 32;
@@ -34,6 +35,7 @@ const CONNECTIONS = [1, 2];
 const TURNS = 250;
 const ADOPTIONS = 8;
 const FAR_AWAY_US = 1e15;
+const FAR_AWAY_MS = 1e6;
 const QUEUE_LIMIT = 1 << 20;
 const TOO_MUCH = QUEUE_LIMIT + 1;
 /** Of the links for RESP3, by server. */
@@ -78,10 +80,13 @@ export function warmUp(lane = new ScratchLane()): number {
   const links = new LinkSet(lane.view, roster, { onChange: () => {}, onFailing: () => {} });
   const routes = roster.pools.map((pool) => routeOf(pool, links));
   links.use(routes);
+  const timers = new Timers();
   for (let i = 0; i < ADOPTIONS; i++) {
     links.adopt();
     links.start();
+    timers.every(FAR_AWAY_MS, () => {});
     links.stop();
+    timers.clear();
   }
   const desk = new SessionDesk(lane.view, 0, (id) => roster.pools[id]?.settings);
   const { requests } = lane.plan.capacities;

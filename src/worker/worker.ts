@@ -175,6 +175,10 @@ export class Worker {
   #serve(service: LaneService): void {
     this.#isOwner = true;
     service.begin();
+    this.#tellServing();
+  }
+
+  #tellServing(): void {
     this.#column(WorkerRow.Error, 0);
     this.#setState(WorkerState.Serving);
   }
@@ -193,10 +197,16 @@ export class Worker {
     const claim = native.laneInherit(lane);
     if (claim < 0) return this.#fail(claim);
     this.#service = service;
+    this.#isOwner = true;
     this.#column(WorkerRow.Lane, lane);
-    this.#serve(service);
     this.#log.role = `worker ${lane}`;
-    this.#settleIn(lane);
+    service.begin();
+    // After the first turn, which comes between the two: a master that hears of it wants the
+    // processor that clients wait for.
+    setImmediate(() => setImmediate(() => {
+      if (this.#isOwner) this.#tellServing();
+      this.#settleIn(lane);
+    }));
   }
 
   /** What can be seen from outside of whose worker this is. */
