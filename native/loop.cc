@@ -11,6 +11,8 @@ namespace baton {
 namespace {
 // The first one of an owner has received nothing yet, the second one has sent what that brought.
 constexpr int32_t kTurnsToNote = 2;
+// A turn at least so often, however quiet it is: the lane's heartbeat.
+constexpr int kHeartbeatMs = 100;
 }  // namespace
 
 bool Loop::prepare(Napi::Env env) {
@@ -107,9 +109,9 @@ int Loop::wait(epoll_event* events) {
 
 int Loop::sleepTimeout() const {
   if (lane_->head->leave != 0) return 0;
-  if (!has_deadline_) return -1;
+  if (!has_deadline_) return kHeartbeatMs;
   const double left = deadline_us_ - lane_->time();
-  return left <= 0 ? 0 : static_cast<int>(left / 1000) + 1;
+  return left <= 0 ? 0 : std::min(kHeartbeatMs, static_cast<int>(left / 1000) + 1);
 }
 
 bool Loop::timerDue() const { return has_deadline_ && lane_->head->now_us >= deadline_us_; }

@@ -30,8 +30,6 @@ import { Timers } from './timers.js';
 
 /** How often a worker that drains looks for sessions that have become idle. */
 const DRAIN_EVERY_MS = 20;
-/** A turn at least so often, however quiet it is: the lane's heartbeat. */
-const HEARTBEAT_MS = 100;
 /** More than a lane's life has; beyond, ids would no longer be whole numbers. */
 const EPOCHS_OF_IDS = 2 ** 15;
 /** For tests: the lane is checked when it is taken, and so often while it serves. */
@@ -78,8 +76,11 @@ export class LaneService {
     );
   }
 
-  /** The lane has just become this process's: from rows to a running loop. */
-  begin(): void {
+  /**
+   * The lane has just become this process's: from rows to a running loop. Calls back behind the first
+   * turn: a master that hears of it wants the processor that clients wait for.
+   */
+  begin(onServing: () => void): void {
     native.laneVet(isOurs(this.segment, this.lane));
     bringLane(this.segment, this.lane);
     native.laneBegin();
@@ -89,7 +90,7 @@ export class LaneService {
     if (CHECKS && findings.length === 0) this.#check();
     this.#writeFirstClientId();
     this.#cutUnknown();
-    this.#serve();
+    this.#serve(onServing);
   }
 
   /** No new sessions; calls back when those there are have ended. Once. */
@@ -125,7 +126,7 @@ export class LaneService {
   }
 
   /** What is done here belongs to the first turn. */
-  #serve(): void {
+  #serve(onServing: () => void): void {
     const { words } = this.segment.shared;
     this.#links.adopt();
     this.#followRoutes(words[Superblock.RouteGeneration]!);
@@ -133,10 +134,14 @@ export class LaneService {
     this.#setState(LaneState.Serving);
     this.#listen();
     this.#links.start();
-    this.#timers.every(HEARTBEAT_MS, () => {});
     if (CHECKS) this.#timers.every(CHECK_EVERY_MS, () => this.#check());
     this.#drainRetired();
-    native.laneStart(() => this.#run());
+    let isFirst = true;
+    native.laneStart(() => {
+      this.#run(isFirst);
+      if (isFirst) onServing();
+      isFirst = false;
+    });
   }
 
   #given(): void {
@@ -182,8 +187,8 @@ export class LaneService {
 
   // --- the loop ---
 
-  /** Takes turns until libuv has something to do. */
-  #run(): void {
+  /** Takes turns until libuv has something to do, or only one. */
+  #run(isOne: boolean): void {
     const { words, head } = this.#view;
     const shared = this.segment.shared.words;
     const dispatch = this.#dispatch;
@@ -195,7 +200,7 @@ export class LaneService {
       const routes = shared[Superblock.RouteGeneration]!;
       if (routes !== this.#routeGeneration) this.#followRoutes(routes);
       if (descriptors > 0) dispatch.decide();
-    } while (words[head + LaneHead.Leave] === 0);
+    } while (words[head + LaneHead.Leave] === 0 && !isOne);
     native.laneFinish();
   }
 

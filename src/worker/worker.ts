@@ -174,11 +174,11 @@ export class Worker {
 
   #serve(service: LaneService): void {
     this.#isOwner = true;
-    service.begin();
-    this.#tellServing();
+    service.begin(() => this.#tellServing());
   }
 
   #tellServing(): void {
+    if (!this.#isOwner) return; // it was claimed at once
     this.#column(WorkerRow.Error, 0);
     this.#setState(WorkerState.Serving);
   }
@@ -200,13 +200,10 @@ export class Worker {
     this.#isOwner = true;
     this.#column(WorkerRow.Lane, lane);
     this.#log.role = `worker ${lane}`;
-    service.begin();
-    // After the first turn, which comes between the two: a master that hears of it wants the
-    // processor that clients wait for.
-    setImmediate(() => setImmediate(() => {
-      if (this.#isOwner) this.#tellServing();
+    service.begin(() => {
+      this.#tellServing();
       this.#settleIn(lane);
-    }));
+    });
   }
 
   /** What can be seen from outside of whose worker this is. */
