@@ -4,7 +4,8 @@
  *   outside   |kill ·· first reply ·········· last reply to what was under way|   the clients
  *   inside    |kill ─ claimed ─ served ────── whole|                              lane.*_us
  *
- * Between two kills another worker gets warm, and a pause lets the backlog drain.
+ * Between two kills another worker gets warm, and a pause lets the backlog drain. Kills while which
+ * the host took time from this machine are left out.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Processes } from '../compare/processes.js';
@@ -12,10 +13,12 @@ import { Client, type ClientReport } from '../upgrade/clients.js';
 import { Instance } from '../upgrade/instance.js';
 import type { LaneClaim } from '../upgrade/shared-rows.js';
 import { distributionOf, type Distribution, type Samples } from '../upgrade/stalls.js';
+import { StealLog } from '../upgrade/steal.js';
 import type { Options } from './options.js';
 
 const WARM_UP_MS = 1500;
 const SETTLE_MS = 500;
+const WATCHED_US = 50_000; // after a kill, for time that the host takes
 
 export interface Kill {
   readonly killedUs: number; // CLOCK_MONOTONIC
@@ -26,6 +29,7 @@ export interface Kill {
 export interface CellResult {
   readonly sessions: number;
   readonly kills: number;
+  readonly quietKills: number; // those while which the host took no time from this machine
   readonly claimed: Distribution;
   readonly served: Distribution;
   readonly whole: Distribution;
@@ -53,26 +57,30 @@ export async function measureCell(bench: Bench, sessions: number): Promise<CellR
     { sessions, depth: options.depth, periodMs, firstId: 0 });
   await sleep(WARM_UP_MS);
   const kills: Kill[] = [];
+  const steal = new StealLog();
   for (let i = 0; i < options.kills; i++) {
     await instance.guarded();
     await sleep(SETTLE_MS);
     kills.push(await instance.kill());
   }
   await sleep(SETTLE_MS);
+  steal.stop();
   const report = await active.finish();
   await instance.stop();
-  return evaluate(sessions, active.samples(), kills, report);
+  return evaluate(sessions, active.samples(), kills, steal, report);
 }
 
 function evaluate(
-  sessions: number, samples: Samples, kills: readonly Kill[], client: ClientReport,
+  sessions: number, samples: Samples, all: readonly Kill[], steal: StealLog, client: ClientReport,
 ): CellResult {
+  const kills = all.filter(({ killedUs }) => steal.between(killedUs, killedUs + WATCHED_US) === 0);
   const inside = (time: (claim: LaneClaim) => number) =>
     distributionOf(kills.map(({ killedUs, claim }) => time(claim) - killedUs));
   const outside = kills.map((kill) => repliesAfter(samples, kill));
   return {
     sessions,
-    kills: kills.length,
+    kills: all.length,
+    quietKills: kills.length,
     claimed: inside(({ claimedUs }) => claimedUs),
     served: inside(({ servedUs }) => servedUs),
     whole: inside(({ wholeUs }) => wholeUs),

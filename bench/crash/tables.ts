@@ -19,7 +19,7 @@ function three({ p50, p99, max }: Distribution): string {
 
 const COLUMNS: readonly [string, (cell: CellResult) => string][] = [
   ['sessions', ({ sessions }) => String(sessions)],
-  ['kills', ({ kills }) => String(kills)],
+  ['kills, all / quiet', ({ kills, quietKills }) => `${kills} / ${quietKills}`],
   ['claimed', ({ claimed }) => three(claimed)],
   ['turn sealed', ({ served }) => three(served)],
   ['first reply', ({ firstReply }) => three(firstReply)],
@@ -38,7 +38,8 @@ export function resultsMarkdown({ machine, cells, remarks }: Results): string {
     ...Object.entries(machine).map(([name, value]) => `- ${name}: ${value}`),
     ...remarks.map((remark) => `- note: ${remark}`),
     '',
-    'Times after the kill in ms: p50 / p99 / max.',
+    'Times after the kill in ms: p50 / p99 / max. Kills count if the host took no time from this machine',
+    'meanwhile (quiet).',
     '',
     ...table,
     '',

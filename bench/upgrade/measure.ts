@@ -15,7 +15,7 @@ import { Client, IDLE, type ClientReport } from './clients.js';
 import { Instance } from './instance.js';
 import type { Options } from './options.js';
 import type { LaneTakeovers } from './shared-rows.js';
-import { StealLog } from './steal.js';
+import { nowUs, StealLog } from './steal.js';
 import {
   distributionOf, longestBySession, ownP999, quantile, type Distribution, type Samples,
   type Window,
@@ -71,10 +71,6 @@ export interface Bench {
   readonly say: (line: string) => void;
 }
 
-function nowUs(): number {
-  return Number(process.hrtime.bigint() / 1000n);
-}
-
 export async function measureCell(bench: Bench, idle: number): Promise<CellResult> {
   const { options, processes, folder, servers, client } = bench;
   const name = `idle-${idle}`;
@@ -86,7 +82,7 @@ export async function measureCell(bench: Bench, idle: number): Promise<CellResul
       { sessions, depth: options.depth, periodMs, firstId });
   const sleepers = idle > 0 ? await start('sleepers', idle, IDLE, options.sessions) : null;
   const active = await start('active', options.sessions, options.periodMs, 0);
-  const steal = new StealLog(nowUs);
+  const steal = new StealLog();
   const events = await playEvents(bench, instance);
   steal.stop();
   const clients = [await active.finish(), ...sleepers === null ? [] : [await sleepers.finish()]];

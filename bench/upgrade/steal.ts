@@ -13,12 +13,17 @@ function stolenMs(): number {
   return Number(line!.split(/\s+/)[STEAL]) * TICK_MS;
 }
 
+/** As in every other process: µs of CLOCK_MONOTONIC. */
+export function nowUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
 export class StealLog {
   readonly #atUs: number[] = [];
   readonly #totalMs: number[] = []; // of all processors, since the machine started
   readonly #timer: NodeJS.Timeout;
 
-  constructor(private readonly nowUs: () => number) {
+  constructor() {
     this.#look();
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
@@ -37,7 +42,7 @@ export class StealLog {
   }
 
   #look(): void {
-    this.#atUs.push(this.nowUs());
+    this.#atUs.push(nowUs());
     this.#totalMs.push(stolenMs());
   }
 }
