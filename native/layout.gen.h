@@ -5,7 +5,7 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 2144656615;
+inline constexpr int32_t kSchemaHash = -1844263291;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kRingSlots = 2048;
@@ -889,7 +889,14 @@ struct alignas(8) Ring {
   int32_t anew;  // 1: the next message to the other must be MessageKind.Anew
   uint64_t queued;  // messages ever written into the ring to the other
   uint64_t taken;  // messages ever taken out of the ring from the other
-  uint8_t spare_[16];
+  int32_t stream_head;  // first node, 0 = empty
+  int32_t stream_tail;  // last node
+  int32_t stream_start;  // first unread byte in the head node
+  int32_t stream_end;  // bytes used in the tail node
+  int32_t stream_bytes;  // bytes in the chain
+  uint64_t released;  // stream offset of the first byte in the stream to the other
+  uint64_t read;  // stream offset up to which the other's stream has been read
+  uint8_t spare_[40];
 };
 static_assert(offsetof(Ring, imaged) == 0);
 static_assert(offsetof(Ring, overflow_head) == 4);
@@ -900,20 +907,31 @@ static_assert(offsetof(Ring, overflow_bytes) == 20);
 static_assert(offsetof(Ring, anew) == 24);
 static_assert(offsetof(Ring, queued) == 32);
 static_assert(offsetof(Ring, taken) == 40);
-static_assert(sizeof(Ring) == 64);
+static_assert(offsetof(Ring, stream_head) == 48);
+static_assert(offsetof(Ring, stream_tail) == 52);
+static_assert(offsetof(Ring, stream_start) == 56);
+static_assert(offsetof(Ring, stream_end) == 60);
+static_assert(offsetof(Ring, stream_bytes) == 64);
+static_assert(offsetof(Ring, released) == 72);
+static_assert(offsetof(Ring, read) == 80);
+static_assert(sizeof(Ring) == 128);
 
 // The lane's side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master's side, written by him.
 struct alignas(8) Port {
   uint64_t tail;  // messages to the other that it may read; follows ring.queued behind each commit
   int32_t waiting;  // 1: more waits than the ring holds; the other sets 0 and rings when most of it is free
-  uint8_t apart[116];  // keeps what is read from what is written on cache lines of their own
+  uint64_t base;  // payloads that begin before this stream offset are gone: the lane has begun anew
+  uint8_t apart[104];  // keeps what is read from what is written on cache lines of their own
   uint64_t head;  // messages from the other whose slots may be written again; follows ring.taken
-  uint8_t spare_[120];
+  uint64_t read;  // the other may free its stream up to here; follows ring.read
+  uint8_t spare_[112];
 };
 static_assert(offsetof(Port, tail) == 0);
 static_assert(offsetof(Port, waiting) == 8);
-static_assert(offsetof(Port, apart) == 12);
+static_assert(offsetof(Port, base) == 16);
+static_assert(offsetof(Port, apart) == 24);
 static_assert(offsetof(Port, head) == 128);
+static_assert(offsetof(Port, read) == 136);
 static_assert(sizeof(Port) == 256);
 
 // The lane's doorbell: written by whoever sends something to it, atomically.
@@ -933,20 +951,18 @@ struct alignas(8) Message {
   int32_t kind;  // MessageKind
   int32_t row;  // whom or what it is about; a row of the receiver's
   int32_t value;  // as the kind says
-  int32_t payload_head;  // first node, 0 = empty
-  int32_t payload_tail;  // last node
-  int32_t payload_start;  // first unread byte in the head node
-  int32_t payload_end;  // bytes used in the tail node
-  int32_t payload_bytes;  // bytes in the chain
+  int32_t bytes;  // of its payload, 0 = it has none
+  int32_t node;  // where the payload begins, in the sender's stream
+  int32_t at;  // … within that node; it goes on in the next one when the node is full
+  uint64_t ends;  // offset of the sender's stream behind the payload
 };
 static_assert(offsetof(Message, kind) == 0);
 static_assert(offsetof(Message, row) == 4);
 static_assert(offsetof(Message, value) == 8);
-static_assert(offsetof(Message, payload_head) == 12);
-static_assert(offsetof(Message, payload_tail) == 16);
-static_assert(offsetof(Message, payload_start) == 20);
-static_assert(offsetof(Message, payload_end) == 24);
-static_assert(offsetof(Message, payload_bytes) == 28);
+static_assert(offsetof(Message, bytes) == 12);
+static_assert(offsetof(Message, node) == 16);
+static_assert(offsetof(Message, at) == 20);
+static_assert(offsetof(Message, ends) == 24);
 static_assert(sizeof(Message) == 32);
 
 // Counts of the lane as a whole.

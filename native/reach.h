@@ -8,7 +8,7 @@
 //           └─ part ─ part ─ …            each request is in one session's list or is a part,
 //   link ──► in, out chains               and in one link's list while it is owed
 //      └─ request ─ request ─ …
-//   ring ──► overflow chain
+//   ring ──► overflow, stream chains
 #pragma once
 #include <vector>
 
@@ -42,7 +42,7 @@ class Reach {
     }
     for (int32_t i = 0; i < lane.post.ringCount(); ++i) {
       const char* what = lane.post.fault(i);
-      const bool is_sound = what != nullptr || trace(overflowOf(lane.post.ringOf(i)));
+      const bool is_sound = what != nullptr || traceRing(lane.post.ringOf(i));
       settle(Damage::Ring, i, is_sound ? what : "what waits to be sent");
     }
     count();
@@ -112,6 +112,8 @@ class Reach {
         [this](int32_t node) { return lane_.chains.nodes.owns(node) && take(nodes, node); },
         [this](int32_t chunk) { return lane_.chains.chunks.owns(chunk) && take(chunks, chunk); });
   }
+
+  bool traceRing(Ring& ring) { return trace(overflowOf(ring)) && trace(streamOf(ring)); }
 
   // What is not collected must fit the arena together with what is received.
   bool fitsArena(int32_t bytes) const {
