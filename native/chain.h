@@ -156,8 +156,8 @@ class ChainStore {
     }
   }
 
-  // Calls visit(bytes, count) for pieces of bytes of any lane's, which only go on beyond a node that is full. False: there can
-  // be none.
+  // Calls visit(bytes, count) for pieces of bytes of any lane's, which only go on beyond a node that
+  // is full. False: there can be none.
   template <class Visit>
   bool visitAt(int32_t node, int32_t at, int32_t count, Visit visit) const {
     while (count > 0) {

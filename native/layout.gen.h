@@ -5,12 +5,13 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = -1844263291;
+inline constexpr int32_t kSchemaHash = -1173686897;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kRingSlots = 2048;
 inline constexpr int32_t kLaneGuard = 1818324581;
 inline constexpr int32_t kLanesMax = 64;
+inline constexpr int32_t kRelayPlaces = 1024;
 inline constexpr int32_t kHistogramBuckets = 224;
 
 enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Wire, Listener, Descriptor, Receipt, Ring, Port, Bell, Message, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
@@ -88,6 +89,7 @@ enum SessionState_ : int32_t {
 enum SessionMode_ : int32_t {
   kSessionModeNeedsAuth = 1,
   kSessionModeResp3 = 2,
+  kSessionModePeer = 4,
 };
 
 enum SessionFlag_ : int32_t {
@@ -117,6 +119,7 @@ enum LinkFlag_ : int32_t {
   kLinkFlagWantWrite = 2,
   kLinkFlagLeaving = 4,
   kLinkFlagLost = 8,
+  kLinkFlagUntold = 16,
 };
 
 enum RequestState_ : int32_t {
@@ -199,6 +202,11 @@ enum MessageKind_ : int32_t {
   kMessageKindNone,
   kMessageKindAnew,
   kMessageKindKill,
+  kMessageKindRelayOpen,
+  kMessageKindRelay,
+  kMessageKindRelayReply,
+  kMessageKindRelayClose,
+  kMessageKindRelayLost,
 };
 
 // What this object is and how it is cut.
@@ -631,7 +639,11 @@ struct alignas(8) SessionInfo {
   uint8_t name[96];  // CLIENT SETNAME
   uint8_t lib_name[48];  // CLIENT SETINFO LIB-NAME
   uint8_t lib_ver[32];  // CLIENT SETINFO LIB-VER
-  uint8_t spare_[36];
+  int32_t relay_lane;  // of a peer (SessionMode.Peer): the lane whose relay it stands for, + 1
+  int32_t relay_link;  // the relay's row there
+  int32_t relay_generation;  // … and its generation
+  int32_t relay_end;  // where its requests go: backend * RELAY_PLACES + place
+  uint8_t spare_[20];
 };
 static_assert(offsetof(SessionInfo, imaged) == 0);
 static_assert(offsetof(SessionInfo, name_bytes) == 4);
@@ -644,6 +656,10 @@ static_assert(offsetof(SessionInfo, peer) == 28);
 static_assert(offsetof(SessionInfo, name) == 44);
 static_assert(offsetof(SessionInfo, lib_name) == 140);
 static_assert(offsetof(SessionInfo, lib_ver) == 188);
+static_assert(offsetof(SessionInfo, relay_lane) == 220);
+static_assert(offsetof(SessionInfo, relay_link) == 224);
+static_assert(offsetof(SessionInfo, relay_generation) == 228);
+static_assert(offsetof(SessionInfo, relay_end) == 232);
 static_assert(sizeof(SessionInfo) == 256);
 
 // One upstream connection. epoll id = row number + 2^30.
@@ -694,7 +710,8 @@ struct alignas(8) Link {
   uint8_t reason_text[64];  // what the server or the resolver said
   int32_t blames;  // deaths that the reply at blamed_at of this connection is blamed for
   uint64_t blamed_at;  // stream offset where that reply begins
-  uint8_t spare_[32];
+  int32_t home;  // of a relay: the lane that has the connection, + 1; 0 = it is this lane's own
+  uint8_t spare_[28];
 };
 static_assert(offsetof(Link, imaged) == 0);
 static_assert(offsetof(Link, state) == 4);
@@ -742,6 +759,7 @@ static_assert(offsetof(Link, reason_bytes) == 204);
 static_assert(offsetof(Link, reason_text) == 208);
 static_assert(offsetof(Link, blames) == 272);
 static_assert(offsetof(Link, blamed_at) == 280);
+static_assert(offsetof(Link, home) == 288);
 static_assert(sizeof(Link) == 320);
 
 // One request: who asked, where it went, what is owed.

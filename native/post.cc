@@ -139,13 +139,14 @@ bool Post::sendChain(int32_t to, const Message& message, Chain& from) {
   Message part = message;
   part.ends = streamEnd(ring);
   chains_->appendChain(stream, from);
-  chains_->eachNode(stream, chains_->behind(stream, tail), [&](int32_t node, int32_t at, int32_t bytes) {
+  const auto sendNode = [&](int32_t node, int32_t at, int32_t bytes) {
     part.node = node;
     part.at = at;
     part.bytes = bytes;
     part.ends += static_cast<uint64_t>(bytes);
     put(to, ring, part);
-  });
+  };
+  chains_->eachNode(stream, chains_->behind(stream, tail), sendNode);
   return true;
 }
 
@@ -154,7 +155,8 @@ void Post::freeRead() {
   for (const int32_t to : holding_) {
     RingOut& out = outs_[static_cast<size_t>(to)];
     bool is_held = freeRead(to, out.read());
-    if (is_held && rings_[to].stream_bytes >= kStreamFull / 2) is_held = freeRead(to, out.awaitRead());
+    const bool is_much = is_held && rings_[to].stream_bytes >= kStreamFull / 2;
+    if (is_much) is_held = freeRead(to, out.awaitRead());
     if (is_held) holding_[still++] = to;
   }
   holding_.resize(still);

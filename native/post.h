@@ -88,8 +88,9 @@ class Post {
     return rings_[to].overflow_bytes >= most || rings_[to].stream_bytes >= most_bytes;
   }
 
-  // Shows messages, `most` at most: void(int32_t from, const Message&). Returns how many. What is
-  // shown stays where it is until the commit.
+  // Shows messages, `most` at most: bool(int32_t from, const Message&). Returns how many. What is
+  // shown stays where it is until the commit. False: there is no room for it in this turn, nor for
+  // what is behind it.
   template <class Visit>
   int32_t receive(int32_t most, Visit visit) {
     int32_t count = take(lanes_, std::min(most, kBudget), visit);
@@ -100,7 +101,6 @@ class Post {
     for (uint64_t part : {later, pending_ & ~later}) {
       for (; part != 0; part &= part - 1) {
         const int32_t from = __builtin_ctzll(part);
-        is_cut_ = false;
         count += take(from, std::min(most - count, kBudget), visit);
         if (!is_cut_) pending_ &= ~(uint64_t{1} << from);
       }
@@ -166,12 +166,17 @@ class Post {
     int64_t bytes = 0;
     while (count < most && bytes < kReadMax) {
       const uint64_t there = in.available(rings_[from].taken);
-      if (there == 0) return count;
+      if (there == 0) {
+        is_cut_ = false;
+        return count;
+      }
       Ring& ring = touch(from);
       const auto step = std::min(static_cast<int32_t>(there), most - count);
       for (int32_t i = 0; i < step && bytes < kReadMax; ++i, ++count) {
-        const Message& message = in.read(ring.taken++);
-        visit(from, message);
+        const Message& message = in.read(ring.taken);
+        is_cut_ = true;
+        if (!visit(from, message)) return count;
+        ++ring.taken;
         ring.read = message.ends;
         bytes += message.bytes;
       }

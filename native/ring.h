@@ -13,7 +13,7 @@
 // whoever owns the receiver when a turn there is undone. Slots are memory from the first message on.
 //
 // Payloads are a stream beside the ring (docs/adr/0026), in nodes and chunks of the producer's. A
-// message says where its own begins; the consumer copies what it needs and says how far it has read:
+// message says where its own begins; the consumer copies what it needs and says how far it is:
 //
 //   stream:  … free │ read, not yet freed │ read, kept for an undo │ to be read │ of the open turn
 //                   ▲ ring.released       ▲ their port.read        ▲ their ring.read

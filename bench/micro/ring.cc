@@ -99,6 +99,7 @@ class RingParty : public Party {
                                    [this](int32_t from, const Message& message) {
                                      if (message.bytes > 0) copy(from, message);
                                      note(message);
+                                     return true;
                                    });
       owner_->seal();
       if (count == 0) owner_->sleep(-1);
@@ -134,7 +135,7 @@ class RingParty : public Party {
   }
   void turn() {
     owner_->sleep(-1);
-    owner_->post.receive(1, [](int32_t, const Message&) {});
+    owner_->post.receive(1, [](int32_t, const Message&) { return true; });
     owner_->seal();
   }
 

@@ -31,7 +31,7 @@ export const enum TableNumber {
   Count = 26,
 }
 
-export const SCHEMA_HASH = -1844263291;
+export const SCHEMA_HASH = -1173686897;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -295,6 +295,10 @@ export const enum SessionInfo {
   Name = 44, // u8: CLIENT SETNAME
   LibName = 140, // u8: CLIENT SETINFO LIB-NAME
   LibVer = 188, // u8: CLIENT SETINFO LIB-VER
+  RelayLane = 55, // i32: of a peer (SessionMode.Peer): the lane whose relay it stands for, + 1
+  RelayLink = 56, // i32: the relay's row there
+  RelayGeneration = 57, // i32: … and its generation
+  RelayEnd = 58, // i32: where its requests go: backend * RELAY_PLACES + place
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -348,6 +352,7 @@ export const enum Link {
   ReasonText = 208, // u8: what the server or the resolver said
   Blames = 68, // i32: deaths that the reply at blamed_at of this connection is blamed for
   BlamedAt = 280, // u64: stream offset where that reply begins
+  Home = 72, // i32: of a relay: the lane that has the connection, + 1; 0 = it is this lane's own
   RowWords = 80,
   RowDoubles = 40,
   RowBytes = 320,

@@ -120,12 +120,16 @@ class RingOwner {
   int32_t receive(int32_t most = 4 * baton::Post::kBudget) {
     return post.receive(most, [this](int32_t from, const baton::Message& message) {
       baton::Session& known = journal.touch(mine_.known[from]);
-      if (message.kind == kPayload) return take(from, known, message);
+      if (message.kind == kPayload) {
+        take(from, known, message);
+        return true;
+      }
       const baton::Message expected = numbered(from, known.rx);
       CHECK(memcmp(&message, &expected, kNumberedBytes) == 0,
             "lane %d from %d: message %llu is %d %d %d", lane_, from,
             static_cast<unsigned long long>(known.rx), message.kind, message.row, message.value);
       ++known.rx;
+      return true;
     });
   }
 

@@ -69,7 +69,7 @@ int32_t other(Dice& dice, int32_t lane) {
 
 // Few bytes mostly, at times some nodes' worth.
 int32_t payload(Dice& dice) {
-  if (dice.oneIn(40)) return dice.below(300'000);
+  if (dice.oneIn(150)) return dice.below(300'000);
   return dice.oneIn(4) ? dice.below(6000) : dice.below(200);
 }
 
@@ -314,12 +314,13 @@ void anew(Dice& dice) {
         kinds.push_back(message.kind == 8 ? 7 : message.kind);
         const bool is_there = post.read(from, message, [&](const uint8_t*, int32_t count) { bytes += count; });
         if (message.bytes > 0) CHECK(is_there == (message.kind == 9), "a payload of %d", message.kind);
+        return true;
       });
       game.owner[1]->seal();
       game.owner[0]->seal();
     };
     const auto skip = [&] {
-      game.owner[0]->post.receive(4000, [](int32_t, const baton::Message&) {});
+      game.owner[0]->post.receive(4000, [](int32_t, const baton::Message&) { return true; });
       game.owner[0]->seal();
     };
     for (int32_t i = 0; i < 40; ++i) {
@@ -361,6 +362,7 @@ void office(Dice& dice) {
   int32_t found = 0;
   a.post.receive(10, [&](int32_t from, const baton::Message& message) {
     found += from == kStageLanes && message.kind == 3 && message.value == 2 ? 1 : 0;
+    return true;
   });
   CHECK(found == 1, "%d messages of the master", found);
   CHECK(a.post.send(kStageLanes, baton::messageOf(4, 5, 6)), "there is room");
@@ -387,7 +389,7 @@ void damaged(Dice& dice) {
     word = wild;
     noticed += a.post.fault(1) != nullptr ? 1 : 0;
     game.replace(0);
-    game.owner[0]->post.receive(4000, [](int32_t, const baton::Message&) {});
+    game.owner[0]->post.receive(4000, [](int32_t, const baton::Message&) { return true; });
   }
   CHECK(noticed > 190, "%d of 200 noticed", noticed);
 }
