@@ -1,6 +1,6 @@
 /**
- * npm run bench, bench:upgrade, bench:crash, bench:micro: builds what is not built, then runs the
- * comparison, or what lies in upgrade/, crash/ or micro/ when that is the first argument.
+ * npm run bench, bench:upgrade, bench:crash, bench:micro, bench:scope: builds what is not built, then runs the
+ * comparison, or what lies in upgrade/, crash/, micro/ or scope/ when that is the first argument.
  *
  * A build that fails because only the addon or a header is missing still leaves the other parties
  * measurable, therefore the compiled program decides, not the build's exit code.
@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const build = fileURLToPath(new URL('../scripts/build.mjs', import.meta.url));
-const folder = ['upgrade', 'crash', 'micro'].find((each) => each === process.argv[2]);
+const folder = ['upgrade', 'crash', 'micro', 'scope'].find((each) => each === process.argv[2]);
 if (folder !== undefined) process.argv.splice(2, 1); // the program sees options only
 const name = folder === undefined ? 'run' : `${folder}/run`;
 const program = new URL(`../dist/bench/${name}.js`, import.meta.url);

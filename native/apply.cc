@@ -113,7 +113,7 @@ class Applier {
     link.queued_total += static_cast<uint64_t>(request.bytes);
     request.link_end = link.queued_total;
     lane_.pushToLink(link, number);
-    BackendCounter& counter = lane_.backend_counters[link.backend];
+    BackendCounter& counter = lane_.counterOf(link);
     counter.requests += 1;
     counter.request_bytes += request.bytes;
     counter.in_queue += 1;
@@ -139,7 +139,7 @@ class Applier {
     Request& row = track(request, descriptor_->bytes, number);
     lane_.pushToSession(touched(), request);
     strung(link, row, request);
-    lane_.command_counters[descriptor_->command].calls += 1;
+    if (!isPeer(*session_)) lane_.command_counters[descriptor_->command].calls += 1;
   }
 
   // Takes the whole large request out of the in chain. What lies behind it, if it had to wait,
@@ -171,7 +171,7 @@ class Applier {
 
   void reply(const uint8_t* text, int32_t count) {
     Session& session = touched();
-    PoolCounter& counter = lane_.pool_counters[session.pool];
+    PoolCounter& counter = lane_.counterOf(session);
     counter.local += 1;
     if (session.requests == 0) {
       counter.replies += 1;
@@ -199,11 +199,11 @@ class Applier {
       session.stalled_on = link;
       session.flags |= kSessionFlagBacklog;
       lane_.stalled_[static_cast<size_t>(link)].push_back(descriptor_->row);
-      ++lane_.pool_counters[session.pool].stalled;
+      ++lane_.counterOf(session).stalled;
       ++lane_.counter->stalls;
     }
     lane_.journal.touch(lane_.links[session.stalled_on]).stalled = 1;
-    --lane_.pool_counters[session.pool].requests;
+    --lane_.counterOf(session).requests;
     putBack();
   }
 
@@ -211,7 +211,7 @@ class Applier {
   void wait() {
     touched().flags |= kSessionFlagBacklog | kSessionFlagBarrier;
     session_->flags &= ~kSessionFlagScanning;
-    --lane_.pool_counters[session_->pool].requests;
+    --lane_.counterOf(*session_).requests;
     putBack();
   }
 

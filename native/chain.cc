@@ -2,11 +2,6 @@
 
 namespace baton {
 
-namespace {
-// Below this, copying costs less than handing over a node that holds little.
-constexpr int32_t kCopyRather = 512;
-}  // namespace
-
 bool ChainStore::addNode(Chain& chain) {
   const int32_t fresh = nodes.take();
   if (fresh == 0) return false;

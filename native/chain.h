@@ -35,6 +35,8 @@ static_assert(offsetof(Request, held_bytes) - offsetof(Request, held_head) ==
               offsetof(Chain, bytes));
 static_assert(offsetof(Ring, overflow_bytes) - offsetof(Ring, overflow_head) ==
               offsetof(Chain, bytes));
+static_assert(offsetof(Ring, stream_bytes) - offsetof(Ring, stream_head) ==
+              offsetof(Chain, bytes));
 
 inline Chain& inOf(Session& row) { return *reinterpret_cast<Chain*>(&row.in_head); }
 inline Chain& outOf(Session& row) { return *reinterpret_cast<Chain*>(&row.out_head); }
@@ -42,6 +44,7 @@ inline Chain& inOf(Link& row) { return *reinterpret_cast<Chain*>(&row.in_head); 
 inline Chain& outOf(Link& row) { return *reinterpret_cast<Chain*>(&row.out_head); }
 inline Chain& heldOf(Request& row) { return *reinterpret_cast<Chain*>(&row.held_head); }
 inline Chain& overflowOf(Ring& row) { return *reinterpret_cast<Chain*>(&row.overflow_head); }
+inline Chain& streamOf(Ring& row) { return *reinterpret_cast<Chain*>(&row.stream_head); }
 
 // Where a walk through a chain has got to, so that the next one need not begin at the head.
 struct ChainCursor {
@@ -53,6 +56,8 @@ struct ChainCursor {
 class ChainStore {
  public:
   static constexpr int32_t kNodeBytes = kNodeChunks * kChunkBytes;
+  // Below this, copying costs less than handing over a node that holds little.
+  static constexpr int32_t kCopyRather = 512;
 
   void attach(Node* nodes, uint8_t* chunks) {
     nodes_ = nodes;
@@ -132,6 +137,43 @@ class ChainStore {
       if (is_last) return left == 0;
       number = nodes_[number].next;
     }
+  }
+
+  // Whether the next byte that is appended opens a node.
+  bool isFull(const Chain& chain) const { return chain.tail == 0 || chain.end == kNodeBytes; }
+  // The node behind that one; behind none, the head.
+  int32_t behind(const Chain& chain, int32_t node) const {
+    return node == 0 ? chain.head : nodes_[node].next;
+  }
+
+  // Calls visit(node, at, count) for that node of the chain and all behind it.
+  template <class Visit>
+  void eachNode(const Chain& chain, int32_t node, Visit visit) const {
+    for (bool is_last = false; !is_last; node = nodes_[node].next) {
+      is_last = node == chain.tail;
+      const int32_t at = node == chain.head ? chain.start : nodes_[node].start;
+      visit(node, at, (is_last ? chain.end : nodes_[node].end) - at);
+    }
+  }
+
+  // Calls visit(bytes, count) for pieces of bytes of any lane's, which only go on beyond a node that
+  // is full. False: there can be none.
+  template <class Visit>
+  bool visitAt(int32_t node, int32_t at, int32_t count, Visit visit) const {
+    while (count > 0) {
+      if (!nodes.isUnit(node) || at < 0 || at > kNodeBytes) return false;
+      if (at == kNodeBytes) {
+        node = nodes_[node].next;
+        at = 0;
+        continue;
+      }
+      if (!chunks.isUnit(nodes_[node].chunk[at / kChunkBytes])) return false;
+      const int32_t step = std::min(count, kChunkBytes - at % kChunkBytes);
+      visit(byteAt(node, at), step);
+      at += step;
+      count -= step;
+    }
+    return count == 0;
   }
 
   // Calls visit(bytes, count) for each contiguous piece of [offset, offset + count).

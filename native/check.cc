@@ -66,7 +66,7 @@ class Checker {
     for (int32_t i = 1; i < lane_.head->session_top; ++i) {
       const Session& session = lane_.sessions[i];
       if (session.state == kSessionStateFree) continue;
-      ++open;
+      if (!isPeer(session)) ++open;
       if (session.state != kSessionStateClosing && reach_.damage.empty()) compareHeld(session);
     }
     expect(open == lane_.head->sessions_open, "sessions open but not counted",
@@ -99,11 +99,12 @@ class Checker {
     int32_t links = 0;
     for (int32_t i = 1; i < lane_.head->session_top; ++i) {
       const Session& session = lane_.sessions[i];
-      if (session.state != kSessionStateFree) clients[static_cast<size_t>(session.pool)] += 1;
+      const bool is_client = session.state != kSessionStateFree && !isPeer(session);
+      if (is_client) clients[static_cast<size_t>(session.pool)] += 1;
     }
     for (int32_t i = 1; i < lane_.head->link_top; ++i) {
       const Link& link = lane_.links[i];
-      if (link.state == kLinkStateFree) continue;
+      if (link.state == kLinkStateFree || link.home != 0) continue;
       BackendCounter& server = servers[static_cast<size_t>(link.backend)];
       server.connections += link.counted;
       server.in_queue += link.requests;

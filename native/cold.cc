@@ -17,6 +17,7 @@ namespace baton {
 void Lane::wipe() {
   dropHeld();
   has_held_ = true;
+  post.startAnew();  // before memory that others may be reading is anybody's
   chains.nodes.releaseAll();
   chains.chunks.releaseAll();
   const auto clear = [](auto* rows, int32_t count) {
@@ -29,7 +30,6 @@ void Lane::wipe() {
   clear(requests, knows_tops ? head->request_top : sizes.requests);
   clear(listeners, sizes.listeners);
   clear(wires, sizes.sessions + sizes.links);
-  post.startAnew();
   clear(head, 1);
   for (int32_t i = 0; i < sizes.pools; ++i) pool_counters[i].client_connections = 0;
   for (int32_t i = 0; i < sizes.backends; ++i) {

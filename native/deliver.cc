@@ -59,22 +59,30 @@ void Lane::readLink(int32_t number, Source source) {
     }
   }
   FAULT(ReplyReceived);
-  journal.touch(link).rx += static_cast<uint64_t>(got);
+  journal.touch(link);
+  if ((link.flags & kLinkFlagUnix) != 0) notePeeked(number + kLinkId, link.peeked, got);
+  received(link, *receipt, static_cast<int32_t>(got));
+}
+
+// What has come, from a socket or a ring, lies behind what the receipt has kept. The row is
+// touched.
+void Lane::received(Link& link, Receipt& receipt, int32_t got) {
+  link.rx += static_cast<uint64_t>(got);
   FAULT(ReplyNoted);
   link.received_us = head->now_us;
-  backend_counters[link.backend].response_bytes += static_cast<double>(got);
-  closeReceipt(*receipt, static_cast<int32_t>(got));
-  if ((link.flags & kLinkFlagUnix) != 0) notePeeked(number + kLinkId, link.peeked, got);
-  if (kept > 0) chains.clear(inOf(link));
+  counterOf(link).response_bytes += static_cast<double>(got);
+  closeReceipt(receipt, got);
+  chains.clear(inOf(link));
   mark(head->step, kStepFraming);
-  frameReplies(link, *receipt);
+  frameReplies(link, receipt);
   mark(head->step, kStepOther);
   FAULT(RepliesFramed);
-  if (link.stalled != 0 && roomy(link)) wakeStalled(number);
+  if (link.stalled != 0 && roomy(link)) wakeStalled(numberOf(link));
 }
 
 void Lane::linkBroken(Link& link, int error) {
   journal.touch(link).state = kLinkStateDown;
+  if (link.home != 0) link.flags |= kLinkFlagUntold;
   interest(link.fd, numberOf(link) + kLinkId, 0, false);
   Descriptor& descriptor = describe(kDescriptorKindLinkLost, numberOf(link));
   descriptor.command = error;
@@ -160,8 +168,12 @@ void Lane::replyPiece(Request& request, const uint8_t* bytes, int32_t count) {
 }
 
 bool Lane::overLimit(const Session& session) const {
-  return session.out_bytes + static_cast<double>(session.held_bytes) >
-         pools[session.pool].output_limit;
+  return session.out_bytes + static_cast<double>(session.held_bytes) > outputLimit(session);
+}
+
+// What a peer has to say is another lane's clients', who have limits of their own.
+double Lane::outputLimit(const Session& session) const {
+  return isPeer(session) ? static_cast<double>(kQueueMax) : pools[session.pool].output_limit;
 }
 
 // The last piece has been passed on.
@@ -184,12 +196,12 @@ void Lane::replyEnd(Request& request) {
 }
 
 void Lane::countReply(Link& link, const Request& request, const uint8_t* bytes, int32_t count) {
-  BackendCounter& counted = backend_counters[link.backend];
+  BackendCounter& counted = counterOf(link);
   counted.responses += 1;
   counted.in_queue -= 1;
   if (count > 0 && bytes[0] == '-') {
-    command_counters[request.command].errors += 1;
-    if (isServerFailure(bytes, count)) {
+    if (!isPeer(sessions[request.session])) command_counters[request.command].errors += 1;
+    if (link.home == 0 && isServerFailure(bytes, count)) {
       counted.failures += 1;
       counted.failures_total += 1;
       if (head->descriptors < sizes.descriptors / 2)
@@ -198,6 +210,7 @@ void Lane::countReply(Link& link, const Request& request, const uint8_t* bytes, 
     }
   }
   counted.failures = 0;
+  if (link.home != 0) return;
   histograms[sizes.pools + link.backend].bucket[bucketOf(head->now_us - request.arrived_us)] += 1;
 }
 
@@ -241,7 +254,7 @@ void Lane::replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t o
 
 // A reply nobody waits for any more: its client left, or was given an error when the time was up.
 void Lane::dropReply(Request& request) {
-  backend_counters[links[request.link].backend].late += 1;
+  counterOf(links[request.link]).late += 1;
   if ((request.flags & kRequestFlagInSession) == 0 && request.parent == 0)
     return freeRequest(numberOf(request));
   journal.touch(request).flags &=
@@ -253,7 +266,7 @@ void Lane::append(Session& session, const uint8_t* bytes, int32_t count) {
   const int32_t number = numberOf(session);
   if (session.state == kSessionStateClosing) return;
   if (__builtin_expect(
-          session.out_bytes + static_cast<double>(count) > pools[session.pool].output_limit, 0)) {
+          session.out_bytes + static_cast<double>(count) > outputLimit(session), 0)) {
     return closeSession(number, kCloseReasonOutputLimit);
   }
   if (__builtin_expect(!chains.append(outOf(session), bytes, count), 0))
@@ -264,9 +277,11 @@ void Lane::append(Session& session, const uint8_t* bytes, int32_t count) {
 // The oldest request of a session has its whole reply in the output.
 void Lane::complete(Session& session, Request& request, bool in_link) {
   const double us = head->now_us - request.arrived_us;
-  pool_counters[session.pool].replies += 1;
-  histograms[session.pool].bucket[bucketOf(us)] += 1;
-  if (request.command >= 0) command_counters[request.command].usec += us;
+  if (!isPeer(session)) {
+    pool_counters[session.pool].replies += 1;
+    histograms[session.pool].bucket[bucketOf(us)] += 1;
+    if (request.command >= 0) command_counters[request.command].usec += us;
+  }
   popFromSession(session);
   if (!in_link) return freeRequest(numberOf(request));
   request.flags &=

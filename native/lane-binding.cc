@@ -133,6 +133,7 @@ Napi::Value linkDefine(const Napi::CallbackInfo& info) {
   link.backend = intOf(info[2]);
   link.protocol = intOf(info[3]);
   link.place = intOf(info[4]);
+  link.home = intOf(info[5]);
   link.flags = 0;
   link.retry_us = link.deadline_us = 0;
   link.failures = link.replies_due = link.reason = link.reason_bytes = 0;
@@ -181,6 +182,10 @@ Napi::Value linkConnect(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(),
                            lane->connectLink(intOf(info[0]), address.c_str(), intOf(info[2]),
                                             info[3].As<Napi::Boolean>()));
+}
+
+Napi::Value linkRelay(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), lane->relays.open(intOf(info[0])));
 }
 
 Napi::Value linkHandshake(const Napi::CallbackInfo& info) {
@@ -300,6 +305,7 @@ void initLane(Napi::Env env, Napi::Object exports) {
       {"linkReason", linkReason},
       {"linkResolving", linkResolving},
       {"linkConnect", linkConnect},
+      {"linkRelay", linkRelay},
       {"linkHandshake", linkHandshake},
       {"linkOpenGate", linkOpenGate},
       {"linkLose", linkLose},

@@ -96,6 +96,7 @@ void Lane::dirtySession(int32_t number) {
   uint8_t& mark = session_dirty_[static_cast<size_t>(number)];
   if (mark != 0) return;
   mark = 1;
+  if (isPeer(sessions[number])) return relays.dirtySession(number);
   dirty_sessions_.push_back(number);
 }
 
@@ -103,6 +104,7 @@ void Lane::dirtyLink(int32_t number) {
   uint8_t& mark = link_dirty_[static_cast<size_t>(number)];
   if (mark != 0) return;
   mark = 1;
+  if (links[number].home != 0) return relays.dirtyLink(number);
   dirty_links_.push_back(number);
 }
 

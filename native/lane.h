@@ -16,60 +16,14 @@
 #include <vector>
 
 #include "command-names.h"
+#include "lane-parts.h"
 #include "layout.gen.h"
 #include "post.h"
 #include "push-scanner.h"
+#include "relay.h"
 #include "resp.h"
 
 namespace baton {
-
-// Ids in epoll_event.data: the row's kind in the high bits, its number in the low ones.
-constexpr int32_t kLinkId = 1 << 30;
-constexpr int32_t kListenerId = 1 << 29;
-constexpr int32_t kDoorbellId = (1 << 29) - 1;
-
-constexpr int32_t kReceiveRoom = 64 * 1024;  // bytes one recv may bring
-constexpr int32_t kKeepMax = 16 * 1024;  // a longer incomplete request or reply is scanned at once
-constexpr int32_t kRequestMax = 1 << 30;   // bytes of one request, all arguments together
-constexpr int32_t kEvents = 256;           // epoll events per turn
-constexpr int32_t kOutputPause = 1 << 20;  // a client with more than this unread is not read itself
-constexpr int64_t kFrameReserve = 1 << 20;    // memory that must be left before a request is framed
-constexpr int64_t kCollectReserve = 4 << 20;  // … before more of a large one is collected
-constexpr double kDeadlockUs = 1e6;
-constexpr double kTrimEveryUs = 1e5;                  // unneeded for that long: memory goes back
-constexpr int64_t kQueueMax = INT32_MAX - (1 << 20);  // bytes a chain can count
-constexpr int32_t kFlushMax = 4 << 20;  // bytes one connection is sent per turn: others wait
-
-// Where bytes come from: the socket, or only what is kept of it in the in chain.
-enum class Source { Socket, Chain };
-
-double monotonicUs();
-// A unix socket remembers how far it has been looked at: see Lane::receive.
-void rememberPeeks(int fd);
-
-struct LaneRegions {
-  int32_t *operation, *argument;
-  uint8_t *scratch, *journal, *arena;
-};
-
-struct LaneSizes {
-  int32_t sessions, links, requests, descriptors, receipts, arena_bytes, pools, backends, commands;
-  int32_t argument_words, journal_bytes, listeners;
-};
-
-// What a new owner has found, for the log.
-struct Finding {
-  // Poisoned: a link, by its reply. Ring: what went between this lane and that one.
-  enum Kind : int32_t { Lane, Session, Link, Poisoned, Ring } kind;
-  int32_t row;
-  std::string what;
-};
-
-// Another lane; its extent may be looked at while it is not Free.
-struct Peer {
-  const LaneRow* row;
-  const PoolCounter* counters;
-};
 
 class Reach;
 // What belongs to the lane besides sockets, below fd_base; a keeper closes what lies below that. In
@@ -106,6 +60,7 @@ class Lane {
   Journal journal;
   ChainStore chains;
   Post post;
+  Relays relays{*this};
   CommandNames names;
   int32_t number = 0;    // which lane it is
   int32_t worker = 0;    // this process: row of the worker table
@@ -161,7 +116,7 @@ class Lane {
   void receiveReady(const void* events, int32_t count);
   bool hasWork() const {
     return !again_.empty() || !dirty_sessions_.empty() || !dirty_links_.empty() ||
-           !closing_.empty() || !closed_.empty() || post.isPending();
+           !closing_.empty() || !closed_.empty() || post.isPending() || relays.hasWork();
   }
 
   // --- receive.cc: sessions, from socket to descriptor
@@ -234,10 +189,19 @@ class Lane {
   }
   double queueLimit(const Link& link) const { return pools[link.pool].link_queue_limit; }
   int32_t takeSessionRow();
+
+  // What a lane has for another is counted there.
+  PoolCounter& counterOf(const Session& session) {
+    return isPeer(session) ? uncounted_session_ : pool_counters[session.pool];
+  }
+  BackendCounter& counterOf(const Link& link) {
+    return link.home == 0 ? backend_counters[link.backend] : uncounted_link_;
+  }
   bool isOwnId(double id) const;  // a CLIENT ID of this lane
 
  private:
   friend class Applier;
+  friend class Relays;
 
   // receive.cc
   Receipt* openReceipt(int32_t id, int32_t kept, int32_t room);
@@ -264,12 +228,14 @@ class Lane {
   void frameReplies(Link& link, Receipt& receipt);
   int32_t streamReply(Link& link, const uint8_t* bytes, int32_t count);
   bool overLimit(const Session& session) const;
+  double outputLimit(const Session& session) const;
   bool roomy(const Link& link) const;
   bool isAwaited(const Link& link) const;
   void replyWhole(Link& link, const uint8_t* bytes, int32_t count, int32_t offset);
   void dropReply(Request& request);
   void replyPiece(Request& request, const uint8_t* bytes, int32_t count);
   void replyEnd(Request& request);
+  void received(Link& link, Receipt& receipt, int32_t got);
   void countReply(Link& link, const Request& request, const uint8_t* bytes, int32_t count);
   void linkBroken(Link& link, int error);
 
@@ -279,6 +245,7 @@ class Lane {
   int32_t nextSessionRow() const;
   void refuseForDescriptors(const Listener& listener);
   bool clientsFull(int32_t pool) const;
+  void disconnect(const Session& session);
   void abandonRequests(Session& session);
   void abandon(Request& request);
 
@@ -380,6 +347,8 @@ class Lane {
   std::vector<uint8_t> rest_;    // scratch for bytes behind a whole large request
   double trimmed_us_ = 0;        // when memory was last given back
   double starved_since_us_ = 0;  // when they last began to wait for memory, 0 = they do not
+  PoolCounter uncounted_session_ = {};
+  BackendCounter uncounted_link_ = {};
   int32_t reserved_rows_ = 0;  // request rows that this turn's descriptors may need
 
   // takeover.cc, recover.cc

@@ -5,12 +5,13 @@
 
 namespace baton {
 
-inline constexpr int32_t kSchemaHash = 2144656615;
+inline constexpr int32_t kSchemaHash = -1173686897;
 inline constexpr int32_t kChunkBytes = 4096;
 inline constexpr int32_t kNodeChunks = 24;
 inline constexpr int32_t kRingSlots = 2048;
 inline constexpr int32_t kLaneGuard = 1818324581;
 inline constexpr int32_t kLanesMax = 64;
+inline constexpr int32_t kRelayPlaces = 1024;
 inline constexpr int32_t kHistogramBuckets = 224;
 
 enum class TableNumber : int32_t { Superblock, Directory, Lane, Worker, Pool, Backend, Node, Batch, LaneHead, Session, SessionInfo, Link, Request, Wire, Listener, Descriptor, Receipt, Ring, Port, Bell, Message, LaneCounter, PoolCounter, BackendCounter, CommandCounter, Histogram, Count };
@@ -88,6 +89,7 @@ enum SessionState_ : int32_t {
 enum SessionMode_ : int32_t {
   kSessionModeNeedsAuth = 1,
   kSessionModeResp3 = 2,
+  kSessionModePeer = 4,
 };
 
 enum SessionFlag_ : int32_t {
@@ -117,6 +119,7 @@ enum LinkFlag_ : int32_t {
   kLinkFlagWantWrite = 2,
   kLinkFlagLeaving = 4,
   kLinkFlagLost = 8,
+  kLinkFlagUntold = 16,
 };
 
 enum RequestState_ : int32_t {
@@ -199,6 +202,11 @@ enum MessageKind_ : int32_t {
   kMessageKindNone,
   kMessageKindAnew,
   kMessageKindKill,
+  kMessageKindRelayOpen,
+  kMessageKindRelay,
+  kMessageKindRelayReply,
+  kMessageKindRelayClose,
+  kMessageKindRelayLost,
 };
 
 // What this object is and how it is cut.
@@ -631,7 +639,11 @@ struct alignas(8) SessionInfo {
   uint8_t name[96];  // CLIENT SETNAME
   uint8_t lib_name[48];  // CLIENT SETINFO LIB-NAME
   uint8_t lib_ver[32];  // CLIENT SETINFO LIB-VER
-  uint8_t spare_[36];
+  int32_t relay_lane;  // of a peer (SessionMode.Peer): the lane whose relay it stands for, + 1
+  int32_t relay_link;  // the relay's row there
+  int32_t relay_generation;  // … and its generation
+  int32_t relay_end;  // where its requests go: backend * RELAY_PLACES + place
+  uint8_t spare_[20];
 };
 static_assert(offsetof(SessionInfo, imaged) == 0);
 static_assert(offsetof(SessionInfo, name_bytes) == 4);
@@ -644,6 +656,10 @@ static_assert(offsetof(SessionInfo, peer) == 28);
 static_assert(offsetof(SessionInfo, name) == 44);
 static_assert(offsetof(SessionInfo, lib_name) == 140);
 static_assert(offsetof(SessionInfo, lib_ver) == 188);
+static_assert(offsetof(SessionInfo, relay_lane) == 220);
+static_assert(offsetof(SessionInfo, relay_link) == 224);
+static_assert(offsetof(SessionInfo, relay_generation) == 228);
+static_assert(offsetof(SessionInfo, relay_end) == 232);
 static_assert(sizeof(SessionInfo) == 256);
 
 // One upstream connection. epoll id = row number + 2^30.
@@ -694,7 +710,8 @@ struct alignas(8) Link {
   uint8_t reason_text[64];  // what the server or the resolver said
   int32_t blames;  // deaths that the reply at blamed_at of this connection is blamed for
   uint64_t blamed_at;  // stream offset where that reply begins
-  uint8_t spare_[32];
+  int32_t home;  // of a relay: the lane that has the connection, + 1; 0 = it is this lane's own
+  uint8_t spare_[28];
 };
 static_assert(offsetof(Link, imaged) == 0);
 static_assert(offsetof(Link, state) == 4);
@@ -742,6 +759,7 @@ static_assert(offsetof(Link, reason_bytes) == 204);
 static_assert(offsetof(Link, reason_text) == 208);
 static_assert(offsetof(Link, blames) == 272);
 static_assert(offsetof(Link, blamed_at) == 280);
+static_assert(offsetof(Link, home) == 288);
 static_assert(sizeof(Link) == 320);
 
 // One request: who asked, where it went, what is owed.
@@ -889,7 +907,14 @@ struct alignas(8) Ring {
   int32_t anew;  // 1: the next message to the other must be MessageKind.Anew
   uint64_t queued;  // messages ever written into the ring to the other
   uint64_t taken;  // messages ever taken out of the ring from the other
-  uint8_t spare_[16];
+  int32_t stream_head;  // first node, 0 = empty
+  int32_t stream_tail;  // last node
+  int32_t stream_start;  // first unread byte in the head node
+  int32_t stream_end;  // bytes used in the tail node
+  int32_t stream_bytes;  // bytes in the chain
+  uint64_t released;  // stream offset of the first byte in the stream to the other
+  uint64_t read;  // stream offset up to which the other's stream has been read
+  uint8_t spare_[40];
 };
 static_assert(offsetof(Ring, imaged) == 0);
 static_assert(offsetof(Ring, overflow_head) == 4);
@@ -900,20 +925,31 @@ static_assert(offsetof(Ring, overflow_bytes) == 20);
 static_assert(offsetof(Ring, anew) == 24);
 static_assert(offsetof(Ring, queued) == 32);
 static_assert(offsetof(Ring, taken) == 40);
-static_assert(sizeof(Ring) == 64);
+static_assert(offsetof(Ring, stream_head) == 48);
+static_assert(offsetof(Ring, stream_tail) == 52);
+static_assert(offsetof(Ring, stream_start) == 56);
+static_assert(offsetof(Ring, stream_end) == 60);
+static_assert(offsetof(Ring, stream_bytes) == 64);
+static_assert(offsetof(Ring, released) == 72);
+static_assert(offsetof(Ring, read) == 80);
+static_assert(sizeof(Ring) == 128);
 
 // The lane's side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master's side, written by him.
 struct alignas(8) Port {
   uint64_t tail;  // messages to the other that it may read; follows ring.queued behind each commit
   int32_t waiting;  // 1: more waits than the ring holds; the other sets 0 and rings when most of it is free
-  uint8_t apart[116];  // keeps what is read from what is written on cache lines of their own
+  uint64_t base;  // payloads that begin before this stream offset are gone: the lane has begun anew
+  uint8_t apart[104];  // keeps what is read from what is written on cache lines of their own
   uint64_t head;  // messages from the other whose slots may be written again; follows ring.taken
-  uint8_t spare_[120];
+  uint64_t read;  // the other may free its stream up to here; follows ring.read
+  uint8_t spare_[112];
 };
 static_assert(offsetof(Port, tail) == 0);
 static_assert(offsetof(Port, waiting) == 8);
-static_assert(offsetof(Port, apart) == 12);
+static_assert(offsetof(Port, base) == 16);
+static_assert(offsetof(Port, apart) == 24);
 static_assert(offsetof(Port, head) == 128);
+static_assert(offsetof(Port, read) == 136);
 static_assert(sizeof(Port) == 256);
 
 // The lane's doorbell: written by whoever sends something to it, atomically.
@@ -933,20 +969,18 @@ struct alignas(8) Message {
   int32_t kind;  // MessageKind
   int32_t row;  // whom or what it is about; a row of the receiver's
   int32_t value;  // as the kind says
-  int32_t payload_head;  // first node, 0 = empty
-  int32_t payload_tail;  // last node
-  int32_t payload_start;  // first unread byte in the head node
-  int32_t payload_end;  // bytes used in the tail node
-  int32_t payload_bytes;  // bytes in the chain
+  int32_t bytes;  // of its payload, 0 = it has none
+  int32_t node;  // where the payload begins, in the sender's stream
+  int32_t at;  // … within that node; it goes on in the next one when the node is full
+  uint64_t ends;  // offset of the sender's stream behind the payload
 };
 static_assert(offsetof(Message, kind) == 0);
 static_assert(offsetof(Message, row) == 4);
 static_assert(offsetof(Message, value) == 8);
-static_assert(offsetof(Message, payload_head) == 12);
-static_assert(offsetof(Message, payload_tail) == 16);
-static_assert(offsetof(Message, payload_start) == 20);
-static_assert(offsetof(Message, payload_end) == 24);
-static_assert(offsetof(Message, payload_bytes) == 28);
+static_assert(offsetof(Message, bytes) == 12);
+static_assert(offsetof(Message, node) == 16);
+static_assert(offsetof(Message, at) == 20);
+static_assert(offsetof(Message, ends) == 24);
 static_assert(sizeof(Message) == 32);
 
 // Counts of the lane as a whole.

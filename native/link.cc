@@ -162,6 +162,7 @@ int32_t Lane::loseLink(int32_t number, const uint8_t* error, int32_t count, bool
     uncount(link);
     link.fd = -1;
   }
+  if (link.home != 0) relays.end(link);
   const bool is_known = (link.flags & kLinkFlagLost) == 0;
   link.state = kLinkStateDown;
   link.flags &= kLinkFlagLeaving;
@@ -203,7 +204,7 @@ void Lane::rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<
     const bool unwanted = request.session == 0 || (request.flags & kRequestFlagTimedOut) != 0;
     if (begun ? !keep_begun : drop_all || unwanted) {
       dropped->push_back(number);
-      backend_counters[link.backend].in_queue -= 1;
+      counterOf(link).in_queue -= 1;
     } else {
       const uint64_t from = begun ? begin : start;
       const auto bytes =
@@ -215,7 +216,7 @@ void Lane::rebuildQueue(Link& link, bool keep_begun, bool drop_all, std::vector<
     }
     number = next;
   }
-  backend_counters[link.backend].in_queue_bytes += kept.bytes - out.bytes;
+  counterOf(link).in_queue_bytes += kept.bytes - out.bytes;
   chains.clear(out);
   out = kept;
   link.queued_total = end;

@@ -109,7 +109,11 @@ void fetchNodes(Lane& lane, const HeldBatches& batches) {
 }
 
 void fetchRows(Lane& lane, const LaneHead& head) {
-  fetch(lane.sessions, rowsOf(head.session_top, lane.sizes.sessions));
+  const int64_t sessions = rowsOf(head.session_top, lane.sizes.sessions);
+  fetch(lane.sessions, sessions);
+  for (int64_t i = 1; i < sessions; ++i) {
+    if (isPeer(lane.sessions[i])) fetch(lane.infos + i, 1);  // of the others nothing is checked
+  }
   fetch(lane.links, rowsOf(head.link_top, lane.sizes.links));
   fetch(lane.requests, rowsOf(head.request_top, lane.sizes.requests));
   fetch(&lane.post.ringOf(0), lane.post.ringCount());

@@ -8,7 +8,7 @@
 //           └─ part ─ part ─ …            each request is in one session's list or is a part,
 //   link ──► in, out chains               and in one link's list while it is owed
 //      └─ request ─ request ─ …
-//   ring ──► overflow chain
+//   ring ──► overflow, stream chains
 #pragma once
 #include <vector>
 
@@ -42,7 +42,7 @@ class Reach {
     }
     for (int32_t i = 0; i < lane.post.ringCount(); ++i) {
       const char* what = lane.post.fault(i);
-      const bool is_sound = what != nullptr || trace(overflowOf(lane.post.ringOf(i)));
+      const bool is_sound = what != nullptr || traceRing(lane.post.ringOf(i));
       settle(Damage::Ring, i, is_sound ? what : "what waits to be sent");
     }
     count();
@@ -113,6 +113,19 @@ class Reach {
         [this](int32_t chunk) { return lane_.chains.chunks.owns(chunk) && take(chunks, chunk); });
   }
 
+  bool traceRing(Ring& ring) { return trace(overflowOf(ring)) && trace(streamOf(ring)); }
+
+  // Of lanes + 1, or 0.
+  bool isLane(int32_t number) const {
+    const auto lanes = static_cast<int32_t>(lane_.peers.size());
+    return isWithin(number, lanes + 1) && number != lane_.number + 1;
+  }
+
+  bool isRelay(const SessionInfo& info) const {
+    return info.relay_lane != 0 && isLane(info.relay_lane) &&
+           isWithin(info.relay_link, lane_.sizes.links);
+  }
+
   // What is not collected must fit the arena together with what is received.
   bool fitsArena(int32_t bytes) const {
     return bytes <= lane_.sizes.arena_bytes - kReceiveRoom - kHeaderMax;
@@ -121,10 +134,13 @@ class Reach {
   static bool isScan(const PushState& state) { return state.number >= 0 && state.left >= 0; }
 
   const char* fault(Session& session, int32_t number) {
-    constexpr int32_t kModes = kSessionModeNeedsAuth | kSessionModeResp3;
+    constexpr int32_t kModes = kSessionModeNeedsAuth | kSessionModeResp3 | kSessionModePeer;
     if (!isWithin(session.state, kSessionStateClosing + 1)) return "its state";
-    if (session.fd != lane_.sessionFd(number)) return "its descriptor";
-    const bool is_open = session.state == kSessionStateOpen;
+    const bool is_peer = isPeer(session);
+    const SessionInfo& info = lane_.infos[number];
+    if (session.fd != (is_peer ? -1 : lane_.sessionFd(number))) return "its descriptor";
+    if (is_peer && !isRelay(info)) return "its relay";
+    const bool is_open = session.state == kSessionStateOpen && !is_peer;
     if (is_open && !lane_.isOwnId(session.client_id)) return "its id";
     if (!isWithin(session.pool, lane_.sizes.pools)) return "its pool";
     if (!isWithin(session.listener, lane_.sizes.listeners)) return "its listener";
@@ -220,11 +236,11 @@ class Reach {
   }
 
   const char* fault(Link& link, int32_t number) {
-    constexpr int32_t kFlags =
-        kLinkFlagUnix | kLinkFlagWantWrite | kLinkFlagLeaving | kLinkFlagLost;
+    constexpr int32_t kFlags = 2 * kLinkFlagUntold - 1;
     if (!isWithin(link.state, kLinkStateResolving + 1)) return "its state";
     if (link.fd != lane_.linkFd(number) && link.fd != -1) return "its descriptor";
-    if (link.fd == -1 && link.state == kLinkStateUp) return "its descriptor";
+    if (!isLane(link.home)) return "its home";
+    if ((link.fd == -1) == (link.home == 0) && link.state == kLinkStateUp) return "its descriptor";
     if (!isWithin(link.pool, lane_.sizes.pools) || !isWithin(link.backend, lane_.sizes.backends))
       return "its server";
     if (link.protocol != 2 && link.protocol != 3) return "its protocol";

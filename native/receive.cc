@@ -156,8 +156,8 @@ void Lane::waitForMemory(Session& session) {
 }
 
 bool Lane::mayFrame(const Session& session, const Pool& pool, int32_t framed) const {
-  return session.requests + framed < pool.requests_max && chains.roomFor(kFrameReserve) &&
-         session.out_bytes + session.held_bytes < kOutputPause &&
+  return (session.requests + framed < pool.requests_max || isPeer(session)) &&
+         chains.roomFor(kFrameReserve) && session.out_bytes + session.held_bytes < kOutputPause &&
          head->descriptors < sizes.descriptors - 64 &&
          requestsAvailable() > reserved_rows_ + pool.backends + 1 &&
          head->arguments <= sizes.argument_words - kArgumentReserve;
@@ -263,7 +263,7 @@ void Lane::describeRequest(Session& session, Receipt& receipt, int32_t start,
     rows += std::min(view.argc, pool.backends);
   }
   reserved_rows_ += rows;
-  pool_counters[session.pool].requests += 1;
+  counterOf(session).requests += 1;
 }
 
 // Lists [offset, bytes, hash] of each argument; offsets count from the request's first byte. The
@@ -359,7 +359,7 @@ void Lane::describeWhole(Session& session, Receipt& receipt) {
   else
     listChained(session, descriptor);
   reserved_rows_ += 1 + std::min(descriptor.argc, pool.backends);
-  pool_counters[session.pool].requests += 1;
+  counterOf(session).requests += 1;
 }
 
 // Of a plain command only the name and the key are listed; one with more arguments than can be

@@ -84,6 +84,7 @@ void Lane::begin() {
   }
   head->decided = head->applied = head->operations = 0;
   post.begin();
+  relays.begin();
   resumeTime();
   listSessions();
   listLinks();
@@ -272,7 +273,7 @@ void Lane::keepReceived(Session& session, const uint8_t* bytes, int32_t count) {
 // What was sent leaves the queue; interest is registered anew; who has lost his descriptor goes.
 void Lane::repairSession(int32_t number) {
   Session& session = sessions[number];
-  if (session.state == kSessionStateClosing || isAway(number)) return;
+  if (session.state == kSessionStateClosing || isAway(number) || isPeer(session)) return;
   if (held_[static_cast<size_t>(number)] != session.cookie)
     return closeSession(number, kCloseReasonClientError);
   interest(session.fd, number, EPOLLIN, true);
@@ -359,13 +360,13 @@ void Lane::recount(const Reach& reach) {
   }
   head->sessions_open = head->links_open = 0;
   for (int32_t i = 1; i < head->session_top; ++i) {
-    if (sessions[i].state == kSessionStateFree) continue;
+    if (sessions[i].state == kSessionStateFree || isPeer(sessions[i])) continue;
     ++head->sessions_open;
     pool_counters[sessions[i].pool].client_connections += 1;
   }
   for (int32_t i = 1; i < head->link_top; ++i) {
     const Link& link = links[i];
-    if (link.state == kLinkStateFree) continue;
+    if (link.state == kLinkStateFree || link.home != 0) continue;
     BackendCounter& counted = backend_counters[link.backend];
     counted.connections += link.counted;
     counted.in_queue += link.requests;

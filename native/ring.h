@@ -11,7 +11,14 @@
 // port.tail and port.head say the same to the other side, behind the commit. So what lies from head
 // to tail is committed by its sender and not yet committed by its receiver: it is read again by
 // whoever owns the receiver when a turn there is undone. Slots are memory from the first message on.
+//
+// Payloads are a stream beside the ring (docs/adr/0026), in nodes and chunks of the producer's. A
+// message says where its own begins; the consumer copies what it needs and says how far it is:
+//
+//   stream:  … free │ read, not yet freed │ read, kept for an undo │ to be read │ of the open turn
+//                   ▲ ring.released       ▲ their port.read        ▲ their ring.read
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 #include "layout.gen.h"
@@ -24,6 +31,9 @@ static_assert(sizeof(Message) == 32 && kChunkBytes % sizeof(Message) == 0);
 
 // With so few messages left a full ring has been read: a long way, so that few wake-ups fill it.
 constexpr uint64_t kRingLow = kRingSlots / 4;
+
+// More than all payloads of a full ring.
+constexpr uint64_t kStreamGap = uint64_t{kRingSlots} << 32;
 
 // One without a payload.
 inline Message messageOf(int32_t kind, int32_t row, int32_t value) {
@@ -66,6 +76,25 @@ class RingOut {
     if (!is_backed_) return false;
     look();
     return queued - head_ <= kRingLow;
+  }
+
+  // Asks it to ring once it has read on. Returns how far it has read by now.
+  uint64_t awaitRead() {
+    __atomic_store_n(&mine_->waiting, 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // with RingIn::owesRing
+    return read();
+  }
+  // How far the consumer has read the stream, and will not read again.
+  uint64_t read() const { return __atomic_load_n(&theirs_->read, __ATOMIC_ACQUIRE); }
+
+  uint64_t base() const { return mine_->base; }
+  // What is in the stream is gone, and its memory about to be others'. Returns where the next one
+  // begins: behind all offsets that the consumer can come to by what it has still to take.
+  uint64_t dropStream() {
+    const uint64_t from = std::max(read(), mine_->base);
+    __atomic_store_n(&mine_->base, from + kStreamGap, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // with RingIn::isThere
+    return mine_->base;
   }
 
   void write(uint64_t position, const Message& message) {
@@ -119,8 +148,21 @@ class RingIn {
 
   const Message& read(uint64_t position) const { return slots_[position & (kRingSlots - 1)]; }
 
-  // The producer may write every slot before `taken`.
-  void release(uint64_t taken) { __atomic_store_n(&mine_->head, taken, __ATOMIC_RELEASE); }
+  // The producer may write every slot before `taken`, and free its stream up to `read`.
+  void release(uint64_t taken, uint64_t read) {
+    __atomic_store_n(&mine_->read, read, __ATOMIC_RELEASE);
+    __atomic_store_n(&mine_->head, taken, __ATOMIC_RELEASE);
+  }
+
+  // After a payload was looked at: whether it was one, or others' bytes by then.
+  bool isThere(const Message& message) const {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);  // with RingOut::dropStream
+    return message.ends - static_cast<uint64_t>(message.bytes) >=
+           __atomic_load_n(&theirs_->base, __ATOMIC_RELAXED);
+  }
+
+  // The end of the stream as of the message before `taken`.
+  uint64_t endBefore(uint64_t taken) const { return taken == 0 ? 0 : read(taken - 1).ends; }
 
   // After a full fence behind release(): whether the producer waits for the room that there is now.
   // True for one caller only.
@@ -131,6 +173,7 @@ class RingIn {
   }
 
   uint64_t released() const { return mine_->head; }
+  uint64_t readBefore() const { return mine_->read; }  // as the producer knows it
   uint64_t published() const { return __atomic_load_n(&theirs_->tail, __ATOMIC_ACQUIRE); }
 
  private:

@@ -178,22 +178,29 @@ void Lane::destroyClosing() {
     abandonRequests(session);
     chains.clear(inOf(session));
     chains.clear(outOf(session));
-    interest(session.fd, number, 0, false);
-    FAULT(Unwatched);
-    shutdown(session.fd, SHUT_RDWR);  // a duplicate elsewhere would keep the connection open
-    FAULT(ShutDown);
-    close(session.fd);
-    FAULT(Closed);
-    session.stalled_on = 0;
+    if (isPeer(session))
+      relays.closed(session);
+    else
+      disconnect(session);
+    session.stalled_on = session.mode = 0;
     session.fd = -1;
     ++session.generation;
     session.state = kSessionStateFree;
-    --head->sessions_open;
-    pool_counters[session.pool].client_connections -= 1;
     closed_.push_back(number);
     FAULT(RowFreed);
   }
   closing_.clear();
+}
+
+void Lane::disconnect(const Session& session) {
+  interest(session.fd, numberOf(session), 0, false);
+  FAULT(Unwatched);
+  shutdown(session.fd, SHUT_RDWR);  // a duplicate elsewhere would keep the connection open
+  FAULT(ShutDown);
+  close(session.fd);
+  FAULT(Closed);
+  --head->sessions_open;
+  pool_counters[session.pool].client_connections -= 1;
 }
 
 // The client is gone: requests still owed by a server stay in its link's list, their replies are
@@ -228,7 +235,7 @@ int32_t Lane::drainSessions(int32_t pool, int32_t listener) {
   int32_t left = 0;
   for (int32_t number = 1; number < head->session_top; ++number) {
     Session& session = sessions[number];
-    if (session.state == kSessionStateFree) continue;
+    if (session.state == kSessionStateFree || isPeer(session)) continue;
     if (pool >= 0 && session.pool != pool) continue;
     if (listener >= 0 && session.listener != listener) continue;
     ++left;
@@ -236,6 +243,7 @@ int32_t Lane::drainSessions(int32_t pool, int32_t listener) {
     if (session.requests > 0 || session.out_bytes > 0 || session.in_bytes > 0) continue;
     closeSession(number, kCloseReasonDrained);
   }
+  if (pool < 0 && listener < 0 && relays.isNeeded()) ++left;  // by clients of other lanes
   return left;
 }
 
@@ -244,6 +252,7 @@ void Lane::cutSessions(int32_t pool, int32_t listener) {
   bringAll();
   for (int32_t number = 1; number < head->session_top; ++number) {
     const Session& session = sessions[number];
+    if (isPeer(session)) continue;
     if (pool >= 0 && session.pool != pool) continue;
     if (listener >= 0 && session.listener != listener) continue;
     closeSession(number, kCloseReasonDrained);

@@ -113,6 +113,7 @@ void Lane::leave() {
   for (int32_t i = 1; i < head->link_top; ++i) {
     if (links[i].state != kLinkStateFree) end(links[i].fd, i + kLinkId);
   }
+  post.dropStreams();
   chains.nodes.releaseAll();
   chains.chunks.releaseAll();
   swap(row->owner, ownerWord(worker, kOwnerStateServing), 0);

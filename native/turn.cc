@@ -22,6 +22,7 @@ void Lane::seal() {
   FAULT(RestsKept);
   settleNear();
   FAULT(NearSettled);
+  relays.flush();
   post.fill();
   const bool has_worked = head->receipts > 0 || head->descriptors > 0;
   journal.commit();
@@ -141,10 +142,13 @@ void Lane::frameWaiting() {
 void Lane::receiveMessages() {
   const int32_t room = sizes.descriptors - kDescriptorsKept - head->descriptors;
   counter->messages_received += post.receive(room, [this](int32_t from, const Message& message) {
+    const Relays::Taken taken = relays.take(from, message);
+    if (taken != Relays::Taken::NotOurs) return taken == Relays::Taken::Yes;
     Descriptor& descriptor = describe(kDescriptorKindMessage, message.row);
     descriptor.command = message.kind;
     descriptor.argc = message.value;
     descriptor.pool = from;
+    return true;
   });
 }
 

@@ -73,8 +73,9 @@ class UnitPool {
   // The same without those that are marked neither way: how many are led to and free.
   int32_t countFreeOf(const std::vector<bool>& reachable) const;
   int32_t capacity() const { return count_ * kBatchUnits; }
+  bool isUnit(int32_t unit) const { return unit > 0 && unit < capacity(); }  // anybody's
   bool owns(int32_t unit) const {
-    return unit > 0 && unit < capacity() && batches_[unit / kBatchUnits].owner == lane_ + 1;
+    return isUnit(unit) && batches_[unit / kBatchUnits].owner == lane_ + 1;
   }
   // Gives every batch back: a clean end of the lane.
   void releaseAll();

@@ -107,6 +107,10 @@ void Lane::mendSession(int32_t number, const char* what) {
   }
   const int32_t imaged = session.imaged, generation = session.generation;
   const int32_t pool = session.pool, listener = session.listener;
+  const SessionInfo& info = infos[number];
+  const bool is_peer = isPeer(session) && info.relay_lane > 0 && info.relay_link > 0 &&
+                       info.relay_lane <= static_cast<int32_t>(peers.size()) &&
+                       info.relay_link < sizes.links;
   session = {};
   session.imaged = imaged;
   session.generation = generation;
@@ -114,6 +118,10 @@ void Lane::mendSession(int32_t number, const char* what) {
   session.pool = pool >= 0 && pool < sizes.pools ? pool : 0;
   session.listener = listener >= 0 && listener < sizes.listeners ? listener : 0;
   session.state = kSessionStateClosing;
+  if (is_peer) {
+    session.fd = -1;
+    session.mode = kSessionModePeer;
+  }
   ++counter->rows_damaged;
   findings_.push_back({Finding::Session, number, what});
 }

@@ -3,8 +3,9 @@
 //   program PARTY flood BATCH MESSAGES   one process sends as fast as it can, the other only takes
 //   program PARTY busy BATCH MESSAGES    the other has some work with each: it is the slower one
 //   program PARTY idle 1 MESSAGES        one every 200 µs, to a process that sleeps
+//   program PARTY flood BATCH MESSAGES BYTES   each with a payload, which the other copies
 //
-// Parties: ring, pipe, socket (a pair of Unix stream sockets), mqueue (a POSIX message queue, one
+// Parties: ring, chain (a ring whose payloads are in units of their own, handed over), pipe, socket (a pair of Unix stream sockets), mqueue (a POSIX message queue, one
 // message a call, for it knows no batches). A ring's time is that of whole turns: images, commit,
 // publish, doorbell. Prints one line of JSON; times are wall-clock nanoseconds.
 #include <fcntl.h>
@@ -49,7 +50,7 @@ bool is_busy = false;
 Message stamped(bool is_stamped) {
   Message message = baton::messageOf(1, 2, 3);
   const int64_t now = is_stamped ? nowNs() : 0;
-  memcpy(&message.payload_start, &now, sizeof now);
+  memcpy(&message.row, &now, sizeof now);  // in row and value
   return message;
 }
 
@@ -60,7 +61,7 @@ void note(const Message& message) {
     return;
   }
   int64_t sent;
-  memcpy(&sent, &message.payload_start, sizeof sent);
+  memcpy(&sent, &message.row, sizeof sent);
   if (sent != 0 && result->latencies < kMostLatencies)
     result->latency[result->latencies++] = nowNs() - sent;
 }
@@ -79,22 +80,27 @@ class Party {
 
 class RingParty : public Party {
  public:
-  RingParty() : stage_(0, 64 << 20) {}
+  RingParty(int32_t bytes, bool is_chain)
+      : stage_(0, 256 << 20, 1024), payload_(static_cast<size_t>(bytes)), is_chain_(is_chain) {}
   void beginSending() override { begin(0); }
   void beginReceiving() override { begin(1); }
 
   void send(const Message* messages, int32_t count) override {
-    for (int32_t i = 0; i < count; ++i) owner_->post.send(1, messages[i]);
+    for (int32_t i = 0; i < count; ++i) sendOne(messages[i]);
     owner_->seal();
     // A lane that feeds a full ring is held back: so is this one.
-    while (owner_->post.ringOf(1).overflow_bytes > 0) turn();
+    while (owner_->post.ringOf(1).overflow_bytes > 0 || owner_->post.isCongested(1)) turn();
   }
 
   int64_t receive() override {
     int32_t count = 0;
     while (count == 0) {
       count = owner_->post.receive(4 * baton::Post::kBudget,
-                                   [](int32_t, const Message& message) { note(message); });
+                                   [this](int32_t from, const Message& message) {
+                                     if (message.bytes > 0) copy(from, message);
+                                     note(message);
+                                     return true;
+                                   });
       owner_->seal();
       if (count == 0) owner_->sleep(-1);
     }
@@ -110,14 +116,33 @@ class RingParty : public Party {
     owner_ = std::make_unique<test::RingOwner>(stage_, lane);
     owner_->begin();
   }
+  void sendOne(const Message& message) {
+    const auto bytes = static_cast<int32_t>(payload_.size());
+    if (!is_chain_) {
+      CHECK(owner_->post.send(1, message, payload_.data(), bytes), "no memory");
+      return;
+    }
+    baton::Chain chain = {};
+    CHECK(owner_->chains.append(chain, payload_.data(), bytes), "no memory");
+    CHECK(owner_->post.sendChain(1, message, chain), "no memory");
+  }
+  void copy(int32_t from, const Message& message) {
+    uint8_t* to = payload_.data();
+    owner_->post.read(from, message, [&](const uint8_t* bytes, int32_t count) {
+      memcpy(to, bytes, static_cast<size_t>(count));
+      to += count;
+    });
+  }
   void turn() {
     owner_->sleep(-1);
-    owner_->post.receive(1, [](int32_t, const Message&) {});
+    owner_->post.receive(1, [](int32_t, const Message&) { return true; });
     owner_->seal();
   }
 
   test::RingStage stage_;
   std::unique_ptr<test::RingOwner> owner_;
+  std::vector<uint8_t> payload_;
+  bool is_chain_;
 };
 
 // A batch is one write; what there is comes with one read.
@@ -184,8 +209,9 @@ class QueueParty : public Party {
   mqd_t queue_;
 };
 
-std::unique_ptr<Party> partyOf(const char* name) {
-  if (strcmp(name, "ring") == 0) return std::make_unique<RingParty>();
+std::unique_ptr<Party> partyOf(const char* name, int32_t bytes) {
+  if (strcmp(name, "ring") == 0) return std::make_unique<RingParty>(bytes, false);
+  if (strcmp(name, "chain") == 0) return std::make_unique<RingParty>(bytes, true);
   if (strcmp(name, "pipe") == 0) return std::make_unique<StreamParty>(false);
   if (strcmp(name, "socket") == 0) return std::make_unique<StreamParty>(true);
   if (strcmp(name, "mqueue") == 0) return std::make_unique<QueueParty>();
@@ -224,12 +250,12 @@ void sendAll(Party& party, bool is_idle, int32_t batch, int64_t messages) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 2;
+  if (argc != 5 && argc != 6) return 2;
   const bool is_idle = strcmp(argv[2], "idle") == 0;
   is_busy = strcmp(argv[2], "busy") == 0;
   const int32_t batch = atoi(argv[3]);
   const int64_t messages = atoll(argv[4]);
-  const std::unique_ptr<Party> party = partyOf(argv[1]);
+  const std::unique_ptr<Party> party = partyOf(argv[1], argc == 6 ? atoi(argv[5]) : 0);
   if (party == nullptr || batch < 1) return 2;
   result = static_cast<Result*>(mmap(nullptr, sizeof(Result), PROT_READ | PROT_WRITE,
                                      MAP_SHARED | MAP_ANONYMOUS, -1, 0));

@@ -27,6 +27,7 @@ interface PoolFigures {
 }
 
 interface Cell {
+  readonly bytes?: number; // of each message's payload
   readonly party: string;
   readonly mode: 'flood' | 'busy' | 'idle';
   readonly batch: number;
@@ -39,6 +40,8 @@ const SOURCES = ['post', 'chain', 'unit-pool', 'segment'].map((name) => `native/
 const PARTIES = ['ring', 'pipe', 'socket', 'mqueue', 'process.send'];
 const BATCHES = [1, 8, 16, 64];
 const POOL_UNITS = [1, 16, 64, 1000];
+const PAYLOADS = [64, 512, 4096];
+const CARRIERS = ['ring', 'chain'];
 
 const isQuick = process.argv.includes('--quick');
 const REPETITIONS = isQuick ? 1 : 5;
@@ -46,7 +49,7 @@ const REPETITIONS = isQuick ? 1 : 5;
 /** About a quarter of a second each. */
 function messagesOf(party: string, mode: Cell['mode']): number {
   if (mode === 'idle') return party === 'process.send' ? 500 : 2000;
-  const most = { ring: 4_000_000, pipe: 1_000_000, socket: 1_000_000, mqueue: 100_000 };
+  const most = { ring: 4_000_000, chain: 500_000, pipe: 1_000_000, socket: 1_000_000, mqueue: 100_000 };
   return most[party as keyof typeof most] ?? 40_000;
 }
 
@@ -57,6 +60,8 @@ function cells(): Cell[] {
     ...PARTIES.flatMap((party) => BATCHES.map((batch) => cell(party, 'flood', batch))),
     ...BATCHES.map((batch) => cell('ring', 'busy', batch)),
     ...PARTIES.map((party) => cell(party, 'idle', 1)),
+    ...CARRIERS.flatMap((party) => PAYLOADS.flatMap((bytes) => BATCHES.map((batch) =>
+      ({ ...cell('chain', 'flood', batch), party, bytes })))),
   ];
 }
 
@@ -68,9 +73,10 @@ function compile(place: string, name: string, sources: readonly string[]): strin
   return path;
 }
 
-function measure(program: string, { party, mode, batch, messages }: Cell): Promise<Figures> {
+function measure(program: string, { party, mode, batch, messages, bytes = 0 }: Cell): Promise<Figures> {
   if (party === 'process.send') return measureProcessSend(mode, batch, messages);
-  const text = execFileSync(program, [party, mode, String(batch), String(messages)]);
+  const text = execFileSync(program, [party, mode, String(batch), String(messages),
+    String(bytes)]);
   return Promise.resolve(JSON.parse(text.toString()) as Figures);
 }
 
@@ -85,7 +91,8 @@ function medians<T extends object>(runs: readonly T[]): T {
 }
 
 const found = new Map<string, Figures>();
-const keyOf = ({ party, mode, batch }: Omit<Cell, 'messages'>) => `${party} ${mode} ${batch}`;
+const keyOf = ({ party, mode, batch, bytes = 0 }: Omit<Cell, 'messages'>) =>
+  `${party} ${mode} ${batch}${bytes > 0 ? ` ${bytes}` : ''}`;
 
 function table(title: string, heads: readonly string[], rows: readonly (readonly string[])[]): void {
   const line = (cellsOf: readonly string[]) => `| ${cellsOf.join(' | ')} |`;
@@ -99,6 +106,13 @@ function show(pool: ReadonlyMap<number, PoolFigures>): void {
   table('ns per message, by how many are sent at once', ['', ...BATCHES.map(String)],
     PARTIES.map((party) => [party, ...BATCHES.map((batch) =>
       found.get(keyOf({ party, mode: 'flood', batch }))!.ns.toFixed(1))]));
+  table('ns per message of a ring with a payload, which is copied into its stream or handed over',
+    ['', ...BATCHES.map(String)],
+    CARRIERS.flatMap((party) => PAYLOADS.map((bytes) => [
+      `${bytes} bytes, ${party === 'ring' ? 'copied' : 'units of its own'}`,
+      ...BATCHES.map((batch) =>
+        found.get(keyOf({ party, mode: 'flood', batch, bytes }))!.ns.toFixed(1)),
+    ])));
   table('wake-ups per message of a ring, both ways', ['receiver', ...BATCHES.map(String)], [
     ['faster than the sender', ...BATCHES.map((batch) => ofRing('flood', batch).wakes.toFixed(5))],
     ['saturated', ...BATCHES.map((batch) => ofRing('busy', batch).wakes.toFixed(5))],

@@ -7,7 +7,7 @@
  * field without a row, or a row of another type, does not compile.
  */
 import type { GlobalValues, PoolValues } from './settings.js';
-import { DISTRIBUTIONS, HASHES, LOG_LEVELS } from './settings.js';
+import { CONNECTIONS_SCOPES, DISTRIBUTIONS, HASHES, LOG_LEVELS } from './settings.js';
 import type { ListType, ScalarType } from './value-types.js';
 import {
   choice, coreLists, count, failureLimit, flag, hashTag, INT_MAX, listenAddress, onOff, serverList,
@@ -244,6 +244,12 @@ export const POOL_DIRECTIVES: Table<PoolValues> = {
     name: 'server_connections', type: count({ min: 1, max: 1024 }), fallback: 1, reload: true,
     doc: 'Links to each server from each lane; with more than 1, requests that a client ' +
       'sends without waiting for replies may overtake each other.',
+  },
+  serverConnectionsScope: {
+    name: 'server_connections_scope', type: choice(CONNECTIONS_SCOPES), fallback: 'worker',
+    reload: true,
+    doc: 'Whether each worker has server_connections of its own to each server, or all workers ' +
+      'share them: then one worker has them, and the others\' requests travel there.',
   },
   linkQueueLimitBytes: {
     name: 'link_queue_limit', type: size({ min: 64 * KIB, max: GIB }), fallback: 64 * MIB,

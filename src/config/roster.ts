@@ -13,6 +13,7 @@ import type { PoolSettings, ServerSettings, Settings } from './settings.js';
 
 export interface Roster {
   readonly generation: number; // counts reloads and upgrades of an instance, from 0
+  readonly homes?: number; // lanes among which shared links are spread; absent: none was ever shared
   readonly settings: Settings;
   readonly pools: readonly RosterPool[]; // those of the settings, in their order; then retired ones
   readonly listeners: readonly RosterListener[]; // likewise
@@ -36,6 +37,7 @@ export interface RosterBackend {
   readonly redisAuth: string | null;
   readonly redisDb: number;
   readonly isRetired: boolean; // takes no new requests; its links close when nothing is owed
+  readonly since?: number; // the generation in which it got its id; absent: 0
 }
 
 /** Its identity is its canonical address. */

@@ -36,6 +36,10 @@ export type HashName = (typeof HASHES)[number];
 export const DISTRIBUTIONS = ['ketama', 'modula', 'random'] as const;
 export type DistributionName = (typeof DISTRIBUTIONS)[number];
 
+/** Who has connections to servers of its own: each worker, or all together. */
+export const CONNECTIONS_SCOPES = ['worker', 'proxy'] as const;
+export type ConnectionsScope = (typeof CONNECTIONS_SCOPES)[number];
+
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -98,7 +102,8 @@ export interface PoolValues {
   reconnectMinMs: number;
   reconnectMaxMs: number;
   preconnect: boolean;
-  serverConnections: number;      // links per server and lane
+  serverConnections: number;      // links per server and lane, or per server
+  serverConnectionsScope: ConnectionsScope;
   linkQueueLimitBytes: number;
   autoEjectHosts: boolean;
   serverFailureLimit: number;

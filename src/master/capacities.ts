@@ -13,7 +13,6 @@
  * A part's id is its row within a half. The last id of pools and of backends is given to nobody:
  * in its rows lanes keep what parts have counted whose id has become another's.
  */
-import { availableParallelism } from 'node:os';
 import { OperatorError } from '../base/errors.js';
 import type { Roster } from '../config/roster.js';
 import type { Settings } from '../config/settings.js';
@@ -23,6 +22,7 @@ import { routeWordsMax } from '../routing/route-table.js';
 import { LANES_MAX, type Capacities } from '../shm/plan.js';
 import { placeOf } from './place.js';
 import type { Room } from './roster-keeper.js';
+import { workerCount } from './worker-count.js';
 
 /** Descriptors below belong to the process; at least 253 of them stay free for passing. */
 export const FD_BASE = 1024;
@@ -45,12 +45,6 @@ export interface Halves {
   readonly backends: number;
   readonly routeWords: number;
   readonly confBytes: number;
-}
-
-export function workerCount(settings: Settings): number {
-  const { workerProcesses } = settings.global;
-  if (workerProcesses !== 'auto') return workerProcesses;
-  return Math.min(availableParallelism(), LANES_MAX);
 }
 
 export function halvesOf(capacities: Capacities): Halves {

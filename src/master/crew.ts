@@ -4,7 +4,7 @@
  * upgrade), but at most one of them has the goal to serve a lane. Once it serves all of them it has
  * standbys, too, which take a lane when its worker dies.
  */
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 import type { Generation } from './generation.js';
 import { HangWatch } from './hang-watch.js';
 import { Goal, Seat } from './seat.js';

@@ -19,7 +19,7 @@ import { commands } from '../protocol/command-table.js';
 import { AdminSockets } from './admin-sockets.js';
 import { adopt } from './adoption.js';
 import { BuildCopy } from './build-copy.js';
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 import { crashDirMistakes } from './crash-reports.js';
 import type { Handover } from './handover.js';
 import { Instance } from './instance.js';

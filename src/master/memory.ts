@@ -12,7 +12,7 @@ import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { planInstance, type Capacities } from '../shm/plan.js';
 import { Segment } from '../shm/segment.js';
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 import { placeOf } from './place.js';
 
 const SHM_DIRECTORY = '/dev/shm';

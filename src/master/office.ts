@@ -10,7 +10,7 @@ import type { ChildProcess } from 'node:child_process';
 import type { Logger } from '../base/log.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 import { tellCrash } from './crash-reports.js';
 import { Crew } from './crew.js';
 import { Ejection } from './ejection.js';

@@ -8,7 +8,7 @@ import { directivesOf, type Scope } from '../config/directives.js';
 import { findRestartOnly } from '../config/reload.js';
 import { ConfigError } from '../config/remarks.js';
 import type { Settings } from '../config/settings.js';
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 import { placeOf } from './place.js';
 
 export interface Loaded {

@@ -8,7 +8,7 @@ import type { Crew } from './crew.js';
 import type { Generation } from './generation.js';
 import { identityMistakes } from './house.js';
 import type { ListenerChange } from './listeners.js';
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 import { notify } from './notify.js';
 import type { Office } from './office.js';
 import { loadAgain, reasonsOf, refuse, type Loaded } from './reload.js';

@@ -18,6 +18,7 @@
 import { canonicalAddress } from '../config/addresses.js';
 import type { Roster, RosterBackend, RosterListener, RosterPool } from '../config/roster.js';
 import type { PoolSettings, ServerSettings, Settings } from '../config/settings.js';
+import { workerCount } from './worker-count.js';
 
 /** What lanes still have of the parts of the roster before, by id. */
 export interface PartsInUse {
@@ -48,6 +49,7 @@ export interface NextRoster {
 /** Ids beyond the room are given, too: whoever writes the roster must look whether it fits. */
 export function nextRoster(asked: NextRoster): Roster {
   const { settings, before, inUse } = asked;
+  const generation = before === null ? 0 : before.generation + 1;
   const oldPools = before?.pools ?? [];
   const poolOf = new Map(oldPools.map((pool) => [pool.settings.name, pool]));
   const names = new Set(settings.pools.map(({ name }) => name));
@@ -64,7 +66,7 @@ export function nextRoster(asked: NextRoster): Roster {
 
   const configured = settings.pools.map((pool): RosterPool => {
     const old = poolOf.get(pool.name);
-    const backends = configuredBackends(pool, findBackends(pool, old), backendIds);
+    const backends = configuredBackends(pool, findBackends(pool, old), backendIds, generation);
     const retired = retiredBackends(old?.backends ?? [], found);
     return {
       id: old?.id ?? poolIds.next(), settings: pool, isRetired: false,
@@ -78,9 +80,16 @@ export function nextRoster(asked: NextRoster): Roster {
   const pools = [...configured, ...retired].map((pool) =>
     ({ ...pool, backends: pool.backends.filter(isKept) }));
   return {
-    generation: before === null ? 0 : before.generation + 1,
+    generation, ...homesOf(asked),
     settings, pools, listeners: nextListeners(asked, pools),
   };
+}
+
+/** Where shared links live does not change as long as the instance lives: see relay-homes.ts. */
+function homesOf({ settings, before }: NextRoster): { homes?: number } {
+  if (before?.homes !== undefined) return { homes: before.homes };
+  const isShared = settings.pools.some((pool) => pool.serverConnectionsScope === 'proxy');
+  return isShared ? { homes: Math.max(1, workerCount(before?.settings ?? settings)) } : {};
 }
 
 /** Nothing of a retired pool is left, and its servers have been told to go. */
@@ -106,12 +115,16 @@ function findBackends(
 }
 
 function configuredBackends(
-  pool: PoolSettings, found: readonly (RosterBackend | undefined)[], ids: Ids,
+  pool: PoolSettings, found: readonly (RosterBackend | undefined)[], ids: Ids, generation: number,
 ): RosterBackend[] {
-  return pool.servers.map((server, place) => ({
-    id: found[place]?.id ?? ids.next(), server,
-    redisAuth: pool.redisAuth, redisDb: pool.redisDb, isRetired: false,
-  }));
+  return pool.servers.map((server, place) => {
+    const since = found[place] === undefined ? generation : found[place].since ?? 0;
+    return {
+      id: found[place]?.id ?? ids.next(), server,
+      redisAuth: pool.redisAuth, redisDb: pool.redisDb, isRetired: false,
+      ...(since > 0 ? { since } : {}),
+    };
+  });
 }
 
 function retiredBackends(

@@ -5,7 +5,7 @@
 import { diffLines, diffSettings } from '../config/diff.js';
 import type { Settings } from '../config/settings.js';
 import { movedShare } from '../routing/key-share.js';
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 
 /** One line for each change; none when nothing changes. */
 export function settingsDiff(running: Settings, next: Settings): string[] {

@@ -3,7 +3,7 @@ import { OperatorError } from '../base/errors.js';
 import { findRestartOnly } from '../config/reload.js';
 import type { Settings } from '../config/settings.js';
 import { native } from '../native/binding.js';
-import { workerCount } from './capacities.js';
+import { workerCount } from './worker-count.js';
 import type { Handover } from './handover.js';
 import type { Office } from './office.js';
 import { keepRestartOnly, keepWorkers } from './reload.js';

@@ -142,7 +142,10 @@ export interface LaneCalls {
   laneExamine(look: Look): string[];
   /** Gives the lane's nodes and chunks back and leaves the lane without an owner: its end. */
   laneRelease(): void;
-  linkDefine(link: number, pool: number, backend: number, protocol: number, place: number): void;
+  /** `home`: of a relay, the lane that has the connection, + 1; else 0. */
+  linkDefine(
+    link: number, pool: number, backend: number, protocol: number, place: number, home: number,
+  ): void;
   /** The row of a link that is Down and has no requests becomes Free. */
   linkFree(link: number): void;
   /** Sets or clears LinkFlag.Leaving, and which pool the link belongs to. */
@@ -155,6 +158,8 @@ export interface LaneCalls {
   linkResolving(link: number): void;
   /** Starts a connect to an IP address or a path. 0 or -errno; LinkUp or LinkLost follows. */
   linkConnect(link: number, address: string, port: number, unix: boolean): number;
+  /** Asks a relay's home lane for a peer; the gate may be opened at once. 0 or -errno. */
+  linkRelay(link: number): number;
   /** Sends bytes that precede all requests; each reply comes as a LinkReply. 0 or -errno. */
   linkHandshake(link: number, bytes: Uint8Array): number;
   linkOpenGate(link: number): void;

@@ -29,7 +29,7 @@ import {
 import { CROSSSLOT, NOAUTH, wrongArityError } from '../protocol/errors.js';
 import { errorReply } from '../protocol/reply.js';
 import { DescriptorKind, LinkState, NamedCommand, Operation, SessionMode, Step } from '../shm/codes.js';
-import { Descriptor, LaneHead, Link, PoolCounter, Session } from '../tables/columns.gen.js';
+import { Descriptor, LaneHead, Link, PoolCounter, Session, SessionInfo } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 import { argumentsOf, isCut } from './arguments.js';
 import type { LaneEvents } from './lane-events.js';
@@ -119,7 +119,7 @@ export class Dispatch {
     const isAdmitted =
       arity !== 0 &&
       (arity > 0 ? argc === arity : argc >= -arity) &&
-      (mode & SessionMode.NeedsAuth) === 0;
+      (mode & (SessionMode.NeedsAuth | SessionMode.Peer)) === 0;
     if (!isAdmitted) return this.#planSlowly(at, command, mode, row);
     return this.#forward(at, this.routes[words[at + Descriptor.Pool]!]!, mode, row);
   }
@@ -176,6 +176,7 @@ export class Dispatch {
     const words = this.#words;
     const route = this.routes[words[at + Descriptor.Pool]!]!;
     if (command === NamedCommand.Poisoned) return this.#refusePoisoned(at, row, route);
+    if ((mode & SessionMode.Peer) !== 0) return this.#relay(route, mode, row);
     // The password that a session owes may have been taken out of the configuration since.
     const isAuthenticated =
       (mode & SessionMode.NeedsAuth) === 0 || route.settings.redisAuth === null;
@@ -199,6 +200,15 @@ export class Dispatch {
     const plan = planOf[id] as Plan;
     if (plan === Plan.Local || plan === Plan.Container) return this.#answer(at, args, row, route);
     return this.#routeByKeys(id, at, args, route, mode, row);
+  }
+
+  /** Another lane has routed it, and decided all else: it leaves by this lane's own link. */
+  #relay(route: PoolRoute | undefined, mode: number, row: number): number {
+    const at = this.view.sessionInfo + row * SessionInfo.RowWords;
+    const end = this.#words[at + SessionInfo.RelayEnd]!;
+    const link = this.links.ownRow(end, (mode & SessionMode.Resp3) >> 1);
+    if (route === undefined) return this.#reply(this.links.refusal(0));
+    return this.#isOpen(link, route) ? link : this.#notOpen(link, route, row);
   }
 
   /** Workers died of it, so nothing of it is looked at but its head, for the log. */

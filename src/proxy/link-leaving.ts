@@ -10,8 +10,9 @@
  */
 import type { Roster } from '../config/roster.js';
 import { native } from '../native/binding.js';
-import { LinkState } from '../shm/codes.js';
-import { LaneHead, PoolCounter } from '../tables/columns.gen.js';
+import { LinkState, SessionMode, SessionState } from '../shm/codes.js';
+import { RELAY_PLACES } from '../shm/layout.js';
+import { LaneHead, PoolCounter, Session, SessionInfo } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 import type { LinkRow } from './link-row.js';
 import type { LinkTable } from './link-table.js';
@@ -68,7 +69,7 @@ export class LinkLeaving {
   #tend(): void {
     this.settling.look();
     for (const { id, isRetired } of this.roster.pools) {
-      if (!isRetired || this.#clientsOf(id) > 0) continue;
+      if (!isRetired || this.#clientsOf(id) > 0 || this.#hasPeers(id, -1)) continue;
       for (const link of this.table.links.values()) if (link.end.poolId === id) this.leave(link);
     }
     for (const link of this.table.links.values()) if (link.isLeaving) this.#see(link);
@@ -83,14 +84,16 @@ export class LinkLeaving {
   }
 
   #see(link: LinkRow): void {
-    if (link.requests === 0) return this.table.free(link, '');
+    const { poolId, backend } = link.end;
+    if (link.requests === 0 && (link.isRelay || !this.#hasPeers(poolId, backend)))
+      return this.table.free(link, '');
     if (link.state === LinkState.Up && link.deadlineUs <= this.#nowUs())
       this.table.free(link, 'removed from the configuration, its time to answer is up');
   }
 
   #isDone(): boolean {
     const isDraining = this.roster.pools.some(
-      ({ id, isRetired }) => isRetired && this.#clientsOf(id) > 0,
+      ({ id, isRetired }) => isRetired && (this.#clientsOf(id) > 0 || this.#hasPeers(id, -1)),
     );
     return !isDraining && this.count === 0 && this.settling.isOver && !this.table.isShort;
   }
@@ -109,6 +112,20 @@ export class LinkLeaving {
   #clientsOf(poolId: number): number {
     const at = this.view.poolCounter + poolId * PoolCounter.RowDoubles;
     return this.view.doubles[at + PoolCounter.ClientConnections]!;
+  }
+
+  /** Whether relays of other lanes lead to that server; -1: to any of the pool. */
+  #hasPeers(poolId: number, backend: number): boolean {
+    const { words, session, sessionInfo, head } = this.view;
+    for (let row = 1; row < words[head + LaneHead.SessionTop]!; row++) {
+      const at = session + row * Session.RowWords;
+      if ((words[at + Session.Mode]! & SessionMode.Peer) === 0) continue;
+      if (words[at + Session.State] !== SessionState.Open) continue;
+      if (words[at + Session.Pool] !== poolId) continue;
+      const end = words[sessionInfo + row * SessionInfo.RowWords + SessionInfo.RelayEnd]!;
+      if (backend < 0 || Math.floor(end / RELAY_PLACES) === backend) return true;
+    }
+    return false;
   }
 
   #nowUs(): number {

@@ -14,6 +14,7 @@ import { ReplyWriter } from '../protocol/reply.js';
 import { LinkFlag, LinkState } from '../shm/codes.js';
 import { Link } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
+import { OWN } from './relay-homes.js';
 
 const EPROTO = 71;
 /** link.reason: the text tells. */
@@ -31,6 +32,7 @@ export interface LinkEnd {
   readonly redisDb: number;
   readonly protocol: 2 | 3;
   readonly place: number;
+  readonly home: number; // of a relay: the lane that has the connection; else OWN
 }
 
 export class LinkRow {
@@ -58,7 +60,14 @@ export class LinkRow {
 
   /** C++ has found the connection lost; onLost() comes later in the same turn. */
   get isLossUntold(): boolean {
-    return this.state === LinkState.Down && this.view.words[this.#at + Link.Fd]! >= 0;
+    const { words } = this.view;
+    const isUntold = (words[this.#at + Link.Flags]! & LinkFlag.Untold) !== 0;
+    return this.state === LinkState.Down && (isUntold || words[this.#at + Link.Fd]! >= 0);
+  }
+
+  /** Its connection is another lane's. */
+  get isRelay(): boolean {
+    return this.end.home !== OWN;
   }
 
   /** Requests whose reply is owed. */

@@ -20,16 +20,21 @@ import type { Roster } from '../config/roster.js';
 import type { PoolSettings, ServerSettings } from '../config/settings.js';
 import { native } from '../native/binding.js';
 import { LinkState } from '../shm/codes.js';
+import { RELAY_PLACES } from '../shm/layout.js';
 import { BackendCounter, LaneHead, Link } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 import { LinkAlarm } from './link-alarm.js';
 import { LinkLeaving } from './link-leaving.js';
 import { reasonOf, type LinkRow } from './link-row.js';
 import { LinkTable } from './link-table.js';
+import { NO_HOMES, type RelayHomes } from './relay-homes.js';
 import { RequestTimeouts } from './request-timeouts.js';
 import { Settling, type Gate } from './settling.js';
 
 const ETIMEDOUT = 110;
+/** How often, and how long, relays look whether their home lane is ready: it may be starting. */
+const OPEN_EVERY_MS = 5;
+const OPEN_PATIENCE_MS = 10_000;
 const NOT_REACHED = 'cannot be reached'; // the reason is still to be told
 const NOT_CONFIGURED = Buffer.from('-ERR no connection to the server is free yet, try again\r\n');
 
@@ -48,14 +53,16 @@ export class LinkSet {
   readonly #timeouts: RequestTimeouts;
   readonly #isDown = new Set<number>(); // backends that onChange has called down
   #lookups = 0;
+  #opening: NodeJS.Timeout | null = null;
   #running = false;
 
   constructor(
     private readonly view: LaneView,
     roster: Roster,
     private readonly events: LinkEvents,
+    private readonly homes: RelayHomes = NO_HOMES,
   ) {
-    this.#table = new LinkTable(view, roster);
+    this.#table = new LinkTable(view, roster, homes);
     this.#settling = new Settling(view);
     this.#leaving = new LinkLeaving(view, roster, this.#table, this.#settling);
     this.#alarm = new LinkAlarm(view, (link) => this.#expire(link));
@@ -88,7 +95,8 @@ export class LinkSet {
     this.#table.adopt();
     this.#isDown.clear();
     for (const link of this.#links()) {
-      if (link.state !== LinkState.Up && link.reason !== '') this.#isDown.add(link.end.backend);
+      const isDown = link.state !== LinkState.Up && link.reason !== '' && !link.isRelay;
+      if (isDown) this.#isDown.add(link.end.backend);
     }
     this.#leaving.adopt();
   }
@@ -108,11 +116,18 @@ export class LinkSet {
     this.#alarm.stop();
     this.#timeouts.stop();
     this.#leaving.stop();
+    if (this.#opening !== null) clearTimeout(this.#opening);
+    this.#opening = null;
   }
 
   /** How many links still leave. */
   leftOver(): number {
     return this.#leaving.count;
+  }
+
+  /** The link by which requests of a peer leave (session_info.relay_end), 0 = there is none. */
+  ownRow(end: number, resp3: number): number {
+    return this.#table.ownRow(Math.floor(end / RELAY_PLACES), 2 + resp3, end % RELAY_PLACES);
   }
 
   // --- a request wants to go out
@@ -181,7 +196,7 @@ export class LinkSet {
     const link = this.#table.links.get(row);
     if (link === undefined) return;
     const counter = errno === 0 ? BackendCounter.ServerEof : BackendCounter.ServerErr;
-    this.view.countBackend(link.end.backend, counter);
+    if (!link.isRelay) this.view.countBackend(link.end.backend, counter);
     this.#fail(link, errno);
   }
 
@@ -213,6 +228,7 @@ export class LinkSet {
   }
 
   #connect(link: LinkRow): void {
+    if (link.isRelay) return this.#open(link);
     const { server } = link.end;
     if (server === null) return this.#giveUp(link, 'its address is not known any more');
     const { address } = server;
@@ -228,6 +244,26 @@ export class LinkSet {
       if (error !== null) return this.#giveUp(link, `${host} cannot be resolved (${error.code})`);
       this.#connectTo(link, found, port, false);
     });
+  }
+
+  /** By way of its home lane, as soon as that one can be asked. */
+  #open(link: LinkRow): void {
+    const { home, backend } = link.end;
+    if (this.homes.isReady(home, backend) && native.linkRelay(link.row) === 0)
+      return this.#ready(link);
+    if (link.state !== LinkState.Resolving) {
+      native.linkResolving(link.row);
+      link.expect(this.#nowUs() + OPEN_PATIENCE_MS * 1000);
+      this.#alarm.noteDue(link);
+    }
+    this.#opening ??= setTimeout(() => this.#openWaiting(), OPEN_EVERY_MS);
+  }
+
+  #openWaiting(): void {
+    this.#opening = null;
+    for (const link of this.#links()) {
+      if (link.isRelay && link.state === LinkState.Resolving) this.#open(link);
+    }
   }
 
   #connectTo(link: LinkRow, address: string, port: number, isUnix: boolean): void {
@@ -251,7 +287,7 @@ export class LinkSet {
     link.clearReason();
     native.linkOpenGate(link.row);
     const { backend, server, pool } = link.end;
-    if (!this.#isDown.delete(backend) || server === null || pool === null) return;
+    if (link.isRelay || !this.#isDown.delete(backend) || server === null || pool === null) return;
     this.events.onChange(server, pool, true, 'connected');
   }
 
@@ -260,7 +296,7 @@ export class LinkSet {
   /** Time is up: to be up, or to wait before the next try. */
   #expire(link: LinkRow): void {
     if (link.state === LinkState.Down) return this.#connect(link);
-    this.view.countBackend(link.end.backend, BackendCounter.ServerErr);
+    if (!link.isRelay) this.view.countBackend(link.end.backend, BackendCounter.ServerErr);
     this.#fail(link, ETIMEDOUT);
   }
 
@@ -307,12 +343,14 @@ export class LinkSet {
   #noteDown(link: LinkRow, reason: string, errno: number): void {
     link.noteReason(reason, errno);
     const { backend, server, pool } = link.end;
-    if (server === null || pool === null || this.#isDown.has(backend)) return;
+    if (server === null || pool === null || link.isRelay || this.#isDown.has(backend)) return;
     this.#isDown.add(backend);
     this.events.onChange(server, pool, false, reason);
   }
 
+  /** What becomes of a relay says nothing of its server: the home lane counts that. */
   #countFailure(link: LinkRow): void {
+    if (link.isRelay) return;
     this.view.countBackend(link.end.backend, BackendCounter.Failures);
     this.view.countBackend(link.end.backend, BackendCounter.FailuresTotal);
     this.#judge(link);

@@ -1,6 +1,7 @@
 /**
  * Which row is which link. What there should be follows from the roster, what there is from the
- * rows that the owner before left; both are named by backend, protocol and place:
+ * rows that the owner before left; both are named by backend, protocol, place, and whether the
+ * connection is this lane's:
  *
  *   roster ──► wanted ─┬─ there is such a row ──────► it goes on, whatever it is doing
  *                      └─ there is none ────────────► a free row is defined
@@ -14,6 +15,7 @@ import { LinkState } from '../shm/codes.js';
 import { LaneHead, Link } from '../tables/columns.gen.js';
 import type { LaneView } from '../tables/lane-view.js';
 import { LinkRow, type LinkEnd } from './link-row.js';
+import { OWN, type RelayHomes } from './relay-homes.js';
 
 const PLACES = 65_536;
 const NO_LINKS = new Int32Array(0);
@@ -21,6 +23,7 @@ const NO_LINKS = new Int32Array(0);
 export class LinkTable {
   /** By row; only rows in use. */
   readonly links = new Map<number, LinkRow>();
+  readonly #own = new Map<number, number>(); // rows of links with connections of their own, by key
   readonly #wanted = new Map<number, LinkEnd>(); // by key
   readonly #backends = new Map<number, { pool: RosterPool; backend: RosterBackend }>();
   readonly #rowsOf = new Map<number, Int32Array>(); // by pool id, for its routes
@@ -29,6 +32,7 @@ export class LinkTable {
   constructor(
     private readonly view: LaneView,
     roster: Roster,
+    private readonly homes: RelayHomes,
   ) {
     for (const pool of roster.pools) {
       pool.backends.forEach((backend, at) => {
@@ -46,9 +50,16 @@ export class LinkTable {
     return this.#rowsOf.get(poolId) ?? NO_LINKS;
   }
 
+  /** The link by which other lanes' requests to a server leave, 0 = there is none (any more). */
+  ownRow(backend: number, protocol: number, place: number): number {
+    return this.#own.get(keyOf(backend, protocol, place, false))
+      ?? this.#own.get(keyOf(backend, protocol, 0, false)) ?? 0;
+  }
+
   /** Matches rows and roster: when the lane is this process's, before its first turn. */
   adopt(): void {
     this.links.clear();
+    this.#own.clear();
     const missing = new Map(this.#wanted);
     for (let row = 1; row < this.view.words[this.view.head + LaneHead.LinkTop]!; row++) {
       if (this.#word(row, Link.State) === LinkState.Free) continue;
@@ -72,8 +83,8 @@ export class LinkTable {
     this.#missing = this.#missing.filter((end) => {
       while (row < this.view.linkRows && this.#word(row, Link.State) !== LinkState.Free) row++;
       if (row === this.view.linkRows) return true;
-      native.linkDefine(row, end.poolId, end.backend, end.protocol, end.place);
-      this.links.set(row, new LinkRow(this.view, row, end, false));
+      native.linkDefine(row, end.poolId, end.backend, end.protocol, end.place, end.home + 1);
+      this.#note(new LinkRow(this.view, row, end, false));
       return false;
     });
     this.#fillRoutes();
@@ -85,6 +96,8 @@ export class LinkTable {
     native.linkLose(link.row, link.errorOf(error), false);
     native.linkFree(link.row);
     this.links.delete(link.row);
+    const { backend, protocol, place } = link.end;
+    if (!link.isRelay) this.#own.delete(keyOf(backend, protocol, place, false));
     const rows = this.rowsOf(link.end.poolId);
     const at = rows.indexOf(link.row);
     if (at >= 0) rows[at] = 0; // the row may become another link's
@@ -102,8 +115,8 @@ export class LinkTable {
   #want(pool: RosterPool, backend: RosterBackend, index: number): void {
     for (const protocol of [2, 3] as const) {
       for (let place = 0; place < pool.settings.serverConnections; place++) {
-        const end = endOf(pool, backend, index, protocol, place);
-        this.#wanted.set(keyOf(backend.id, protocol, place), end);
+        const end = endOf(pool, backend, index, protocol, place, this.homes.homeOf(pool, backend));
+        this.#wanted.set(keyOf(backend.id, protocol, place, end.home !== OWN), end);
       }
     }
   }
@@ -111,10 +124,16 @@ export class LinkTable {
   #take(row: number, end: LinkEnd): void {
     const isUp = this.#word(row, Link.State) === LinkState.Up;
     const link = new LinkRow(this.view, row, end, isUp);
-    this.links.set(row, link);
+    this.#note(link);
     if (end.index < 0 || !link.isLeaving) return;
     native.linkLeave(row, false);
     if (isUp) link.expect(0);
+  }
+
+  #note(link: LinkRow): void {
+    const { backend, protocol, place } = link.end;
+    this.links.set(link.row, link);
+    if (!link.isRelay) this.#own.set(keyOf(backend, protocol, place, false), link.row);
   }
 
   /** Of a row that no route leads to any more. */
@@ -122,7 +141,8 @@ export class LinkTable {
     const known = this.#backends.get(this.#word(row, Link.Backend));
     const protocol = this.#word(row, Link.Protocol) === 3 ? 3 : 2;
     const place = this.#word(row, Link.Place);
-    if (known !== undefined) return endOf(known.pool, known.backend, -1, protocol, place);
+    const home = this.#word(row, Link.Home) - 1;
+    if (known !== undefined) return endOf(known.pool, known.backend, -1, protocol, place, home);
     return {
       pool: null,
       poolId: this.#word(row, Link.Pool),
@@ -133,6 +153,7 @@ export class LinkTable {
       redisDb: 0,
       protocol,
       place,
+      home,
     };
   }
 
@@ -144,11 +165,11 @@ export class LinkTable {
       if (end.index < 0 || end.pool === null) continue;
       const side = end.index * 2 + end.protocol - 2;
       this.rowsOf(end.poolId)[side * end.pool.serverConnections + end.place] = row;
-      first.set(keyOf(end.backend, end.protocol, 0), row);
+      first.set(keyOf(end.backend, end.protocol, 0, false), row);
     }
     for (const { index, protocol, poolId, pool, place, backend } of this.#missing) {
       const at = (index * 2 + protocol - 2) * pool!.serverConnections + place;
-      this.rowsOf(poolId)[at] = first.get(keyOf(backend, protocol, 0)) ?? 0;
+      this.rowsOf(poolId)[at] = first.get(keyOf(backend, protocol, 0, false)) ?? 0;
     }
   }
 
@@ -157,6 +178,7 @@ export class LinkTable {
       this.#word(row, Link.Backend),
       this.#word(row, Link.Protocol),
       this.#word(row, Link.Place),
+      this.#word(row, Link.Home) !== 0,
     );
   }
 
@@ -165,8 +187,8 @@ export class LinkTable {
   }
 }
 
-function keyOf(backend: number, protocol: number, place: number): number {
-  return (backend * 2 + protocol - 2) * PLACES + place;
+function keyOf(backend: number, protocol: number, place: number, isRelay: boolean): number {
+  return ((backend * 2 + protocol - 2) * PLACES + place) * 2 + (isRelay ? 1 : 0);
 }
 
 function endOf(
@@ -175,6 +197,7 @@ function endOf(
   index: number,
   protocol: 2 | 3,
   place: number,
+  home: number,
 ): LinkEnd {
   return {
     pool: settings,
@@ -186,5 +209,6 @@ function endOf(
     redisDb: backend.redisDb,
     protocol,
     place,
+    home,
   };
 }

@@ -46,7 +46,8 @@ export class RequestTimeouts {
     for (const link of this.links.values()) {
       if (link.timeoutMs === 0 || link.requests === 0) continue;
       const olderThanUs = now - link.timeoutMs * 1000;
-      const isSilent = link.state === LinkState.Up && this.#isSilent(link, olderThanUs);
+      const isOwn = link.state === LinkState.Up && !link.isRelay; // of others their lanes see it
+      const isSilent = isOwn && this.#isSilent(link, olderThanUs);
       const count = native.linkTimeouts(link.row, olderThanUs, link.errorOf('timed out'));
       this.#count(link, count);
       if (isSilent) this.events.onSilent(link);
@@ -63,11 +64,11 @@ export class RequestTimeouts {
     );
   }
 
-  #count({ end }: LinkRow, count: number): void {
+  #count({ end, isRelay }: LinkRow, count: number): void {
     const { doubles, backendCounter, poolCounter } = this.view;
     const backend = backendCounter + end.backend * BackendCounter.RowDoubles;
     const pool = poolCounter + end.poolId * PoolCounter.RowDoubles;
-    doubles[backend + BackendCounter.ServerTimedout]! += count;
+    if (!isRelay) doubles[backend + BackendCounter.ServerTimedout]! += count;
     doubles[pool + PoolCounter.ErrorTimeout]! += count;
   }
 }

@@ -43,6 +43,7 @@ export class SessionDesk {
     const top = this.view.words[this.view.head + LaneHead.SessionTop]!;
     for (let row = 1; row < top; row++) {
       const state = this.#word(row, Session.State);
+      if ((this.#word(row, Session.Mode) & SessionMode.Peer) !== 0) continue;
       if (state === SessionState.Open || state === SessionState.Finishing) yield this.clientOf(row);
     }
   }

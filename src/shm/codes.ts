@@ -66,7 +66,11 @@ export const enum ListenerState { Free, Watched }
 export const enum SessionState { Free, Open, Finishing, Closing }
 
 /** A session whose mode is 0 speaks RESP2, is let in and has no state: its plain requests pass. */
-export const enum SessionMode { NeedsAuth = 1, Resp3 = 2 }
+export const enum SessionMode {
+  NeedsAuth = 1,
+  Resp3 = 2,
+  Peer = 4, // stands for the relay of another lane: its requests have been routed
+}
 
 export const enum SessionFlag {
   Unix = 1,
@@ -92,6 +96,7 @@ export const enum LinkFlag {
   WantWrite = 2,
   Leaving = 4, // its server is no longer configured: closed when nothing is owed
   Lost = 8, // with the owner before; nobody has been told yet
+  Untold = 16, // a relay that was lost in this turn; LinkLost is still to be decided
 }
 
 /**
@@ -165,4 +170,9 @@ export const enum MessageKind {
   None,
   Anew, // the sender has lost all it knew of the receiver: what was under way between them is over
   Kill, // CLIENT KILL: row = session, value = its generation
+  RelayOpen, // row = the relay's link, value = its generation; payload: pool, mode, backend, place
+  Relay, // row = the relay's link; payload: requests
+  RelayReply, // row = the relay's link, value = its generation; payload: replies
+  RelayClose, // the relay is lost or given up: row = its link
+  RelayLost, // its peer is gone: row = the relay's link, value = its generation
 }

@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { HISTOGRAM_BUCKETS } from './counter-tables.js';
-import { CHUNK_BYTES, LANE_GUARD, LANES_MAX, NODE_CHUNKS, tables } from './layout.js';
+import { CHUNK_BYTES, LANE_GUARD, LANES_MAX, NODE_CHUNKS, RELAY_PLACES, tables } from './layout.js';
 import { RING_SLOTS } from './ring-tables.js';
 import { columnBytes, schemaHash, type Column, type Table } from './schema.js';
 
@@ -45,6 +45,7 @@ function headerText(): string {
     `inline constexpr int32_t kRingSlots = ${RING_SLOTS};`,
     `inline constexpr int32_t kLaneGuard = ${LANE_GUARD};`,
     `inline constexpr int32_t kLanesMax = ${LANES_MAX};`,
+    `inline constexpr int32_t kRelayPlaces = ${RELAY_PLACES};`,
     `inline constexpr int32_t kHistogramBuckets = ${HISTOGRAM_BUCKETS};`,
     '',
     `enum class TableNumber : int32_t { ${tables.map((each) => pascal(each.name)).join(', ')}, Count };`,

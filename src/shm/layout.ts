@@ -32,6 +32,9 @@ export const FORMAT = 1;
 /** What lane_head.guard holds in a lane that is whole. */
 export const LANE_GUARD = 0x6c616e65;
 
+/** Places of one backend that session_info.relay_end can tell apart: the most server_connections. */
+export const RELAY_PLACES = 1024;
+
 /** Lanes that an instance can have; the step from one CLIENT ID of a lane to its next. */
 export const LANES_MAX = 64;
 
@@ -235,6 +238,10 @@ export const sessionInfo = table('session_info', 'lane', 256, 'What clients say 
   ['name', 'u8', 'CLIENT SETNAME', 96],
   ['lib_name', 'u8', 'CLIENT SETINFO LIB-NAME', 48],
   ['lib_ver', 'u8', 'CLIENT SETINFO LIB-VER', 32],
+  ['relay_lane', 'i32', 'of a peer (SessionMode.Peer): the lane whose relay it stands for, + 1'],
+  ['relay_link', 'i32', 'the relay\'s row there'],
+  ['relay_generation', 'i32', '… and its generation'],
+  ['relay_end', 'i32', 'where its requests go: backend * RELAY_PLACES + place'],
 ]);
 
 export const link = table('link', 'lane', 320, 'One upstream connection. epoll id = row number + 2^30.', [
@@ -276,6 +283,7 @@ export const link = table('link', 'lane', 320, 'One upstream connection. epoll i
   ['reason_text', 'u8', 'what the server or the resolver said', 64],
   ['blames', 'i32', 'deaths that the reply at blamed_at of this connection is blamed for'],
   ['blamed_at', 'u64', 'stream offset where that reply begins'],
+  ['home', 'i32', 'of a relay: the lane that has the connection, + 1; 0 = it is this lane\'s own'],
 ]);
 
 /** The first 64 bytes are all that a request touches whose reply comes in its turn. */

@@ -31,7 +31,7 @@ export const enum TableNumber {
   Count = 26,
 }
 
-export const SCHEMA_HASH = 2144656615;
+export const SCHEMA_HASH = -1173686897;
 
 /** What this object is and how it is cut. */
 export const enum Superblock {
@@ -295,6 +295,10 @@ export const enum SessionInfo {
   Name = 44, // u8: CLIENT SETNAME
   LibName = 140, // u8: CLIENT SETINFO LIB-NAME
   LibVer = 188, // u8: CLIENT SETINFO LIB-VER
+  RelayLane = 55, // i32: of a peer (SessionMode.Peer): the lane whose relay it stands for, + 1
+  RelayLink = 56, // i32: the relay's row there
+  RelayGeneration = 57, // i32: … and its generation
+  RelayEnd = 58, // i32: where its requests go: backend * RELAY_PLACES + place
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -348,6 +352,7 @@ export const enum Link {
   ReasonText = 208, // u8: what the server or the resolver said
   Blames = 68, // i32: deaths that the reply at blamed_at of this connection is blamed for
   BlamedAt = 280, // u64: stream offset where that reply begins
+  Home = 72, // i32: of a relay: the lane that has the connection, + 1; 0 = it is this lane's own
   RowWords = 80,
   RowDoubles = 40,
   RowBytes = 320,
@@ -452,17 +457,26 @@ export const enum Ring {
   Anew = 6, // i32: 1: the next message to the other must be MessageKind.Anew
   Queued = 32, // u64: messages ever written into the ring to the other
   Taken = 40, // u64: messages ever taken out of the ring from the other
-  RowWords = 16,
-  RowDoubles = 8,
-  RowBytes = 64,
+  StreamHead = 12, // i32: first node, 0 = empty
+  StreamTail = 13, // i32: last node
+  StreamStart = 14, // i32: first unread byte in the head node
+  StreamEnd = 15, // i32: bytes used in the tail node
+  StreamBytes = 16, // i32: bytes in the chain
+  Released = 72, // u64: stream offset of the first byte in the stream to the other
+  Read = 80, // u64: stream offset up to which the other's stream has been read
+  RowWords = 32,
+  RowDoubles = 16,
+  RowBytes = 128,
 }
 
 /** The lane's side of its rings as the others see it. Rows as in ring; row `lanes` + 1: the master's side, written by him. */
 export const enum Port {
   Tail = 0, // u64: messages to the other that it may read; follows ring.queued behind each commit
   Waiting = 2, // i32: 1: more waits than the ring holds; the other sets 0 and rings when most of it is free
-  Apart = 12, // u8: keeps what is read from what is written on cache lines of their own
+  Base = 16, // u64: payloads that begin before this stream offset are gone: the lane has begun anew
+  Apart = 24, // u8: keeps what is read from what is written on cache lines of their own
   Head = 128, // u64: messages from the other whose slots may be written again; follows ring.taken
+  Read = 136, // u64: the other may free its stream up to here; follows ring.read
   RowWords = 64,
   RowDoubles = 32,
   RowBytes = 256,
@@ -483,11 +497,10 @@ export const enum Message {
   Kind = 0, // i32: MessageKind
   Row = 1, // i32: whom or what it is about; a row of the receiver's
   Value = 2, // i32: as the kind says
-  PayloadHead = 3, // i32: first node, 0 = empty
-  PayloadTail = 4, // i32: last node
-  PayloadStart = 5, // i32: first unread byte in the head node
-  PayloadEnd = 6, // i32: bytes used in the tail node
-  PayloadBytes = 7, // i32: bytes in the chain
+  Bytes = 3, // i32: of its payload, 0 = it has none
+  Node = 4, // i32: where the payload begins, in the sender's stream
+  At = 5, // i32: … within that node; it goes on in the next one when the node is full
+  Ends = 24, // u64: offset of the sender's stream behind the payload
   RowWords = 8,
   RowDoubles = 4,
   RowBytes = 32,

@@ -17,6 +17,7 @@ import { native } from '../native/binding.js';
 import { Dispatch } from '../proxy/dispatch.js';
 import { LinkSet } from '../proxy/link-set.js';
 import { makeRoutes, type PoolRoute } from '../proxy/pool-route.js';
+import { relayHomes } from '../proxy/relay-homes.js';
 import { SessionDesk } from '../proxy/session-desk.js';
 import { bringLane, isOurs } from '../shm/bring-lane.js';
 import { LaneState, ListenerState } from '../shm/codes.js';
@@ -68,7 +69,7 @@ export class LaneService {
       onChange: (server, pool, up, reason) =>
         this.#laneLog.onServerChange(server, pool, up, reason),
       onFailing: () => native.processRing(order.doorbellFd),
-    });
+    }, relayHomes(segment, roster, lane));
     this.#routes = this.#makeRoutes();
     this.#dispatch = new Dispatch(
       this.#view, this.#routes, this.#links, this.#desk, facts, this.#laneLog,

@@ -207,6 +207,7 @@ function poolOf(distribution: DistributionName, at: number): PoolSettings {
     reconnectMaxMs: 1000,
     preconnect: false,
     serverConnections: CONNECTIONS[at]!,
+    serverConnectionsScope: 'worker',
     linkQueueLimitBytes: QUEUE_LIMIT,
     autoEjectHosts: false,
     serverFailureLimit: 3,

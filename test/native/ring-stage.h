@@ -18,7 +18,8 @@ namespace test {
 constexpr int32_t kStageLanes = 3;
 constexpr int32_t kStageJournal = 64 * 1024;
 
-// Of one other lane: session.tx messages were sent to it, session.rx were taken from it.
+// Of one other lane: session.tx messages were sent to it, session.rx were taken from it; of payloads
+// session.cookie bytes were sent to it, session.blamed_at bytes have come.
 struct StageExtent {
   baton::LaneHead head;
   baton::Session known[kStageLanes];
@@ -42,6 +43,9 @@ class RingStage {
       mine.head.turn = 1;
       for (baton::Ring& ring : mine.rings) ring.queued = ring.taken = from;
       for (baton::Port& port : mine.ports) port.tail = port.head = from;
+      for (int32_t other = 0; other < kStageLanes; ++other) {
+        mine.rings[other].released = mine.rings[other].read = mine.ports[other].read = from;
+      }
     }
   }
   ~RingStage() {
@@ -88,7 +92,7 @@ class RingOwner {
     mine_.head.closing = 0;
     std::vector<bool> nodes(static_cast<size_t>(chains.nodes.capacity()));
     std::vector<bool> chunks(static_cast<size_t>(chains.chunks.capacity()));
-    for (baton::Ring& ring : mine_.rings) chains.mark(baton::overflowOf(ring), nodes, chunks);
+    for (baton::Ring& ring : mine_.rings) markRing(ring, nodes, chunks);
     chains.nodes.rebuild(nodes);
     chains.chunks.rebuild(chunks);
     post.begin();
@@ -116,16 +120,35 @@ class RingOwner {
   int32_t receive(int32_t most = 4 * baton::Post::kBudget) {
     return post.receive(most, [this](int32_t from, const baton::Message& message) {
       baton::Session& known = journal.touch(mine_.known[from]);
+      if (message.kind == kPayload) {
+        take(from, known, message);
+        return true;
+      }
       const baton::Message expected = numbered(from, known.rx);
-      CHECK(memcmp(&message, &expected, sizeof message) == 0,
+      CHECK(memcmp(&message, &expected, kNumberedBytes) == 0,
             "lane %d from %d: message %llu is %d %d %d", lane_, from,
             static_cast<unsigned long long>(known.rx), message.kind, message.row, message.value);
       ++known.rx;
+      return true;
     });
+  }
+
+  // So many bytes of the stream to `to`, as a copy or as a chain of nodes that are not all full.
+  bool sendBytes(int32_t to, int32_t count, bool is_chain) {
+    baton::Session& known = journal.touch(mine_.known[to]);
+    const baton::Message message = baton::messageOf(kPayload, lane_, to);
+    std::vector<uint8_t> bytes(static_cast<size_t>(count));
+    for (uint8_t& each : bytes) each = byteAt(lane_, known.cookie++);
+    if (!is_chain && post.send(to, message, bytes.data(), count)) return true;
+    if (is_chain && sendAsChain(to, message, bytes)) return true;
+    known.cookie -= static_cast<uint64_t>(count);
+    return false;
   }
 
   uint64_t sent(int32_t to) const { return mine_.known[to].tx; }
   uint64_t taken(int32_t from) const { return mine_.known[from].rx; }
+  uint64_t sentBytes(int32_t to) const { return mine_.known[to].cookie; }
+  uint64_t takenBytes(int32_t from) const { return mine_.known[from].blamed_at; }
 
   // Sleeps until the doorbell rings. False: it has not rung for `ms`.
   bool sleep(int ms) {
@@ -147,17 +170,56 @@ class RingOwner {
       if (i == lane_) continue;
       const char* fault = post.fault(i);
       CHECK(fault == nullptr, "lane %d, ring %d: %s", lane_, i, fault);
-      chains.mark(baton::overflowOf(mine_.rings[i]), nodes, chunks);
+      markRing(mine_.rings[i], nodes, chunks);
     }
     const int32_t wrong = chains.nodes.compare(nodes) + chains.chunks.compare(chunks);
     CHECK(wrong == 0, "lane %d: %d units leaked", lane_, wrong);
   }
 
  private:
-  // No two alike, every column in use.
+  static constexpr int32_t kPayload = 8;
+  static constexpr size_t kNumberedBytes = offsetof(baton::Message, node);
+
+  // No two alike.
   static baton::Message numbered(int32_t from, uint64_t number) {
     const auto low = static_cast<int32_t>(number);
-    return {7, low, ~low, from, low ^ 0x5a5a, 1, 2, static_cast<int32_t>(number >> 32)};
+    return baton::messageOf(7, low, ~low ^ from);
+  }
+
+  static uint8_t byteAt(int32_t from, uint64_t at) {
+    return static_cast<uint8_t>((at * 0x9e3779b97f4a7c15 >> 56) + static_cast<uint64_t>(from));
+  }
+
+  void take(int32_t from, baton::Session& known, const baton::Message& message) {
+    CHECK(message.bytes >= 0 && message.row == from && message.value == lane_, "a payload's message");
+    const bool is_there = post.read(from, message, [&](const uint8_t* bytes, int32_t count) {
+      for (int32_t i = 0; i < count; ++i, ++known.blamed_at)
+        CHECK(bytes[i] == byteAt(from, known.blamed_at), "lane %d from %d: byte %llu is %d", lane_, from,
+              static_cast<unsigned long long>(known.blamed_at), bytes[i]);
+    });
+    CHECK(is_there, "lane %d from %d: a payload is gone", lane_, from);
+  }
+
+  // As a queue hands its bytes over: consumed in part, and strung together from several.
+  bool sendAsChain(int32_t to, const baton::Message& message, const std::vector<uint8_t>& bytes) {
+    const auto count = static_cast<int32_t>(bytes.size()), half = count / 2;
+    const auto append = [&](baton::Chain& chain, int32_t from, int32_t step) {
+      return chains.append(chain, bytes.data(), from % 100) && chains.append(chain, bytes.data() + from, step);
+    };
+    baton::Chain whole = {}, rest = {};
+    bool is_sent = append(whole, 0, half) && append(rest, half, count - half);
+    if (is_sent) {
+      chains.consume(rest, half % 100);
+      is_sent = chains.appendChain(whole, rest) && post.sendChain(to, message, whole);
+    }
+    chains.clear(whole);
+    chains.clear(rest);
+    return is_sent;
+  }
+
+  void markRing(baton::Ring& ring, std::vector<bool>& nodes, std::vector<bool>& chunks) const {
+    chains.mark(baton::overflowOf(ring), nodes, chunks);
+    chains.mark(baton::streamOf(ring), nodes, chunks);
   }
 
   RingStage& stage_;

@@ -48,15 +48,29 @@ struct Game {
       for (int32_t lane = 0; lane < kStageLanes; ++lane) {
         for (int32_t to = 0; to < kStageLanes; ++to) {
           if (owner[to]->taken(lane) != owner[lane]->sent(to)) is_moving = true;
+          if (owner[to]->takenBytes(lane) != owner[lane]->sentBytes(to)) is_moving = true;
         }
       }
     }
-    for (auto& each : owner) each->check();
+    for (auto& each : owner) {
+      each->seal();  // frees what the last one has read
+      each->check();
+    }
+    for (int32_t lane = 0; lane < kStageLanes; ++lane) {
+      for (const baton::Ring& ring : stage->extent(lane).rings)
+        CHECK(ring.stream_bytes == 0, "%d bytes are never freed", ring.stream_bytes);
+    }
   }
 };
 
 int32_t other(Dice& dice, int32_t lane) {
   return (lane + dice.between(1, kStageLanes - 1)) % kStageLanes;
+}
+
+// Few bytes mostly, at times some nodes' worth.
+int32_t payload(Dice& dice) {
+  if (dice.oneIn(150)) return dice.below(300'000);
+  return dice.oneIn(4) ? dice.below(6000) : dice.below(200);
 }
 
 // Turns of lanes at random, sealed, or undone by an owner who goes away in the middle of one.
@@ -69,6 +83,8 @@ void play(Dice& dice, uint64_t from, double pool_bytes, int32_t turns, int32_t m
     if (!dice.oneIn(3)) owner.receive(dice.oneIn(4) ? dice.below(600) : 4000);
     for (int32_t left = dice.below(3); left > 0; --left) {
       if (!owner.send(other(dice, lane), dice.below(most))) ++refused;
+      const int32_t to = other(dice, lane);
+      if (dice.oneIn(2) && !owner.sendBytes(to, payload(dice), dice.oneIn(2))) ++refused;
     }
     if (dice.oneIn(8)) {
       game.replace(lane);  // its turn never happened
@@ -114,6 +130,54 @@ void turns(Dice& dice) {
         "slots that are kept for an undo are free");
   game.replace(1);
   CHECK(game.owner[1]->receive() == baton::Post::kBudget, "what was taken, and undone, is gone");
+  game.settle();
+}
+
+// A payload is seen behind the commit, and freed when the turn that read it is sealed; one that is
+// undone reads it again.
+void payloads(Dice& dice) {
+  Game game(dice.bits(), kRoom);
+  RingOwner& a = *game.owner[0];
+  const baton::Ring& ring = game.stage->extent(0).rings[1];
+  a.sendBytes(1, 1000, false);
+  CHECK(game.owner[1]->receive() == 0, "an open turn's payload is seen");
+  a.sendBytes(1, 300'000, true);
+  a.sendBytes(1, 100, false);
+  a.seal();
+  CHECK(game.owner[1]->receive() >= 5, "a node is a message");
+  a.seal();
+  CHECK(ring.stream_bytes == 301'100, "bytes that are kept for an undo are freed");
+  game.replace(1);
+  CHECK(game.owner[1]->receive() >= 5, "what was read, and undone, is gone");
+  game.owner[1]->seal();
+  a.sendBytes(1, 10, false);
+  game.replace(0);
+  CHECK(ring.stream_bytes == 301'100, "bytes of an undone turn are sent");
+  game.owner[0]->seal();
+  CHECK(ring.stream_bytes == 0, "%d bytes that were read are kept", ring.stream_bytes);
+  game.settle();
+}
+
+// A stream fills, its producer waits, and is rung when it may go on; nobody reads more than his
+// budget a turn.
+void fullStream(Dice& dice) {
+  Game game(dice.bits(), kRoom);
+  RingOwner& a = *game.owner[0];
+  RingOwner& b = *game.owner[1];
+  constexpr int32_t kPiece = 100'000;
+  int32_t pieces = 0;
+  for (; !a.post.isCongested(1); ++pieces) CHECK(a.sendBytes(1, kPiece, dice.oneIn(2)), "no memory");
+  CHECK(pieces == baton::Post::kStreamFull / kPiece + 1 && !a.post.isCongested(2), "%d", pieces);
+  a.seal();
+  CHECK(!a.sleep(0) && a.post.maySleep(), "nobody has read yet");
+  b.receive();
+  CHECK(b.takenBytes(0) < baton::Post::kReadMax + kPiece, "more than a turn's");
+  const uint64_t before = b.post.bellsRung();
+  b.seal();
+  CHECK(b.post.bellsRung() == before + 1, "a sleeper is rung");
+  a.post.wake(false);
+  a.seal();
+  CHECK(!a.post.isCongested(1), "still");
   game.settle();
 }
 
@@ -224,35 +288,53 @@ void anew(Dice& dice) {
     RingOwner& a = *game.owner[0];
     const int32_t sent = dice.below(2 * baton::kRingSlots);
     const int32_t to_it = dice.below(2 * baton::kRingSlots);
-    const bool is_known = sent + to_it > 0 || game.stage->extent(0).rings[1].queued > 0;
+    if (dice.oneIn(2)) a.sendBytes(1, dice.below(200'000), true);
     a.send(1, sent);
     a.seal();
     game.owner[1]->send(0, to_it);
+    game.owner[1]->sendBytes(0, 5000, false);
     game.owner[1]->seal();
     if (dice.oneIn(2)) game.owner[1]->receive(dice.below(100));
     game.owner[1]->seal();
     const uint64_t arrived =
         game.stage->extent(0).ports[1].tail - game.stage->extent(1).rings[0].taken;
+    a.post.startAnew();
     a.chains.nodes.releaseAll();
     a.chains.chunks.releaseAll();
-    a.post.startAnew();
     game.replace(0);
     game.owner[0]->check();
-    game.owner[0]->post.send(1, baton::messageOf(9, 9, 9));
+    const uint8_t nine[9] = {};
+    game.owner[0]->post.send(1, baton::messageOf(9, 9, 9), nine, 9);
     game.owner[0]->seal();
     std::vector<int32_t> kinds;
+    int32_t bytes = 0;
     const auto look = [&] {
-      game.owner[1]->post.receive(4000, [&](int32_t, const baton::Message& message) {
-        kinds.push_back(message.kind);
+      baton::Post& post = game.owner[1]->post;
+      post.receive(4000, [&](int32_t from, const baton::Message& message) {
+        kinds.push_back(message.kind == 8 ? 7 : message.kind);
+        const bool is_there = post.read(from, message, [&](const uint8_t*, int32_t count) { bytes += count; });
+        if (message.bytes > 0) CHECK(is_there == (message.kind == 9), "a payload of %d", message.kind);
+        return true;
       });
       game.owner[1]->seal();
       game.owner[0]->seal();
     };
-    for (int32_t i = 0; i < 40; ++i) look();
+    const auto skip = [&] {
+      game.owner[0]->post.receive(4000, [](int32_t, const baton::Message&) { return true; });
+      game.owner[0]->seal();
+    };
+    for (int32_t i = 0; i < 40; ++i) {
+      look();
+      skip();
+    }
     std::vector<int32_t> expected(static_cast<size_t>(arrived), 7);
-    if (is_known) expected.push_back(baton::kMessageKindAnew);
+    expected.push_back(baton::kMessageKindAnew);
     expected.push_back(9);
     CHECK(kinds == expected, "%zu messages, not %zu", kinds.size(), expected.size());
+    CHECK(bytes >= 9, "the payload is there");
+    CHECK(game.stage->extent(0).rings[1].stream_bytes == 0, "the payload was read");
+    const int32_t to_free = game.stage->extent(1).rings[0].stream_bytes;
+    CHECK(to_free == 0, "%d bytes that nobody will read", to_free);
     const uint64_t later = game.stage->extent(1).rings[0].overflow_bytes / sizeof(baton::Message);
     CHECK(later == 0, "%d wait for ever", static_cast<int>(later));
     CHECK(!game.owner[0]->post.isCongested(1), "congested");
@@ -280,6 +362,7 @@ void office(Dice& dice) {
   int32_t found = 0;
   a.post.receive(10, [&](int32_t from, const baton::Message& message) {
     found += from == kStageLanes && message.kind == 3 && message.value == 2 ? 1 : 0;
+    return true;
   });
   CHECK(found == 1, "%d messages of the master", found);
   CHECK(a.post.send(kStageLanes, baton::messageOf(4, 5, 6)), "there is room");
@@ -306,7 +389,7 @@ void damaged(Dice& dice) {
     word = wild;
     noticed += a.post.fault(1) != nullptr ? 1 : 0;
     game.replace(0);
-    game.owner[0]->post.receive(4000, [](int32_t, const baton::Message&) {});
+    game.owner[0]->post.receive(4000, [](int32_t, const baton::Message&) { return true; });
   }
   CHECK(noticed > 190, "%d of 200 noticed", noticed);
 }
@@ -316,7 +399,7 @@ void damaged(Dice& dice) {
 int main(int argc, char** argv) {
   return test::play(argc, argv, {
       {"model", model}, {"wraps", wraps}, {"little-memory", littleMemory}, {"turns", turns},
-      {"budget", budget}, {"congestion", congestion}, {"credit", credit}, {"bells", bells},
+      {"payloads", payloads}, {"full-stream", fullStream}, {"budget", budget}, {"congestion", congestion}, {"credit", credit}, {"bells", bells},
       {"anew", anew}, {"office", office}, {"damaged", damaged},
   });
 }

@@ -70,12 +70,12 @@ async function dieAt(
 
 /** `standbys`: the heir is one, or a new worker where the next death comes before one is warm. */
 async function underFaults(
-  t: Parameters<typeof startUnderLoad>[0], standbys = 0, plan = {},
+  t: Parameters<typeof startUnderLoad>[0], standbys = 0, plan = {}, pool = {},
 ): Promise<{
   baton: Baton; load: ExactLoad; faults: Faults;
 }> {
   const faults = Faults.open(t);
-  const options = { environment: faults.environment, global: { worker_standby: standbys } };
+  const options = { environment: faults.environment, global: { worker_standby: standbys }, pool };
   return { ...await startUnderLoad(t, servers, options,
     { patienceMs: PATIENCE_MS, ...plan }), faults };
 }
@@ -85,6 +85,20 @@ t.test('in a turn', { buffered: true }, async (t) => {
   const random = dice(t);
   const special = [...OF_CLIENTS, ...OF_HEIRS, ...OF_THE_START, ...OF_GIVING, ...OF_WIRES];
   for (const name of Faults.names.filter((each) => !special.includes(each))) {
+    await dieAt(baton, faults, name, 1 + random.below(20), () => {});
+    t.same((await load.round()).trouble, [], name);
+  }
+  isFlawless(t, await load.finish());
+});
+
+/** Where a turn has sent to another lane, or taken from it, and what an heir makes of that. */
+const OF_RELAYS = ['Applied', 'NearSettled', 'TurnBumped', 'Committed', 'MessagesPublished', 'UnitsSettled',
+  'Sealed', 'ReplyNoted', 'RepliesFramed', 'Framed', 'BatchReady', 'ImageWritten'];
+
+t.test('in a turn, over links that lanes share', { buffered: true }, async (t) => {
+  const { baton, load, faults } = await underFaults(t, 1, TCP_ONLY, { server_connections_scope: 'proxy' });
+  const random = dice(t);
+  for (const name of OF_RELAYS) {
     await dieAt(baton, faults, name, 1 + random.below(20), () => {});
     t.same((await load.round()).trouble, [], name);
   }

@@ -40,10 +40,10 @@ export async function startUnderLoad(
   const baton = await Baton.start(scope, {
     ...options,
     global: { worker_processes: 2, ...options.global },
-    servers, pool: { preconnect: true },
+    servers, pool: { preconnect: true, ...options.pool },
     pools: {
-      late: { timeout: LATE_MS, connect_timeout: '10s', servers: [late.entry] },
-      unix: { listen: path, preconnect: true, servers: entries },
+      late: { timeout: LATE_MS, connect_timeout: '10s', ...options.pool, servers: [late.entry] },
+      unix: { listen: path, preconnect: true, ...options.pool, servers: entries },
     },
   });
   const load = await ExactLoad.start(scope, {

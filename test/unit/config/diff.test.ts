@@ -63,7 +63,7 @@ t.test('every directive of a pool, and by itself', (t) => {
   const values: { [name: string]: string } = {
     listen: 'h:7', redis_auth: 'x', hash: 'md5', hash_tag: '"{}"', distribution: 'modula',
     client_output_limit: '1m', request_size_max: '1m', inline_size_max: '1k',
-    link_queue_limit: '1m', reuseport: 'off',
+    link_queue_limit: '1m', reuseport: 'off', server_connections_scope: 'proxy',
   };
   const running = pool({});
   for (const { name, type, fallback, reload } of directivesOf('pool')) {

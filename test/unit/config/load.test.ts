@@ -68,6 +68,7 @@ t.test('defaults', (t) => {
       reconnectMaxMs: 5000,
       preconnect: false,
       serverConnections: 1,
+      serverConnectionsScope: 'worker',
       linkQueueLimitBytes: 64 * 1024 ** 2,
       autoEjectHosts: false,
       serverFailureLimit: 2,

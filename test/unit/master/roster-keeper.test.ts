@@ -217,3 +217,20 @@ t.test('random reloads: ids are unique, stable and never shared with what is in 
     }
   }), { numRuns: 300 }));
 });
+
+t.test('where shared links live, and since when a server has its id', async (t) => {
+  const share = (settings: Settings): Settings => ({
+    ...settings,
+    global: { ...settings.global, workerProcesses: 4 },
+    pools: settings.pools.map((pool) => ({ ...pool, serverConnectionsScope: 'proxy' })),
+  });
+  const first = next(null, TWO);
+  t.equal(first.homes, undefined, 'nothing is shared');
+  const shared = next(next(null, { ...TWO, global: { ...TWO.global, workerProcesses: 3 } }), share(TWO));
+  t.equal(shared.homes, 3, 'among the lanes that there are, whatever the reload adds');
+  t.equal(next(shared, share(TWO)).homes, 3, 'no reload changes it');
+  const more = next(next(null, share(TWO)), share(settingsOf('alpha@7000: a=1 b=2 d=4', 'beta@7001: c=3')));
+  t.equal(more.homes, 4);
+  t.same(more.pools.flatMap(({ backends }) => backends.map(({ server, since }) =>
+    [server.name, since ?? 0])).sort(), [['a', 0], ['b', 0], ['c', 0], ['d', 1]]);
+});

@@ -7,6 +7,7 @@ import type { Roster, RosterPool } from '../../../src/config/roster.js';
 import type { PoolSettings } from '../../../src/config/settings.js';
 import { native, type LaneCalls } from '../../../src/native/binding.js';
 import { LinkSet } from '../../../src/proxy/link-set.js';
+import type { RelayHomes } from '../../../src/proxy/relay-homes.js';
 import { LinkFlag, LinkState } from '../../../src/shm/codes.js';
 import { LaneHead, Link, Request, Session } from '../../../src/tables/columns.gen.js';
 import { ScratchLane } from '../../../src/worker/scratch-lane.js';
@@ -28,12 +29,12 @@ export class FakeLinks {
   }
 
   /** A new owner of the lane, with another roster perhaps. */
-  owner(roster: Roster): LinkSet {
+  owner(roster: Roster, homes?: RelayHomes): LinkSet {
     return new LinkSet(this.view, roster, {
       onChange: (server, _, up, reason) =>
         this.changes.push(`${server.name} ${up ? 'up' : 'down'}: ${reason}`),
       onFailing: () => this.changes.push('failing'),
-    });
+    }, homes);
   }
 
   at(nowUs: number): void {
@@ -136,13 +137,14 @@ export class FakeLinks {
       this.view.doubles[this.view.link / 2 + row * Link.RowDoubles + column] = value;
     };
     return {
-      linkDefine: (row, pool, backend, protocol, place) => {
+      linkDefine: (row, pool, backend, protocol, place, home) => {
         note('define', row, `${backend}/${protocol}/${place}`);
         this.lane.putLink(row, {
           pool, backend, protocol: protocol as 2 | 3, place, state: LinkState.Down,
         });
         for (const column of [Link.Flags, Link.Failures, Link.Reason, Link.ReasonBytes])
           this.set(row, column, 0);
+        this.set(row, Link.Home, home);
         setDouble(row, Link.RetryUs, 0);
         setDouble(row, Link.DeadlineUs, 0);
       },
@@ -179,6 +181,11 @@ export class FakeLinks {
         }
         this.set(row, Link.Replies, 0);
         return this.connectResult;
+      },
+      linkRelay: (row) => {
+        note('relay', row);
+        this.set(row, Link.State, LinkState.Handshake);
+        return 0;
       },
       linkHandshake: (row, bytes) => {
         note('handshake', row, Buffer.from(bytes).toString('latin1').replace(/\r\n/g, ' ').trim());

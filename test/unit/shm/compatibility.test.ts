@@ -78,16 +78,16 @@ t.test('a renamed column, and a removed one', async (t) => {
   t.equal(refusalOf(same, layoutWith(renamed)),
     'column session.opened_us (f64) is gone here, and no migration is registered');
   t.match(compare(same, layoutWith(renamed, [openedInMs])), { change: 'migrated', noWayBack: '' });
-  const removed = { session_info: remove('lib_ver') };
+  const removed = { session_info: remove('relay_end') };
   t.equal(refusalOf(same, layoutWith(removed)),
-    'column session_info.lib_ver (u8[32]) is gone here, and no migration is registered');
+    'column session_info.relay_end (i32) is gone here, and no migration is registered');
   const removal = {
-    table: 'session_info', was: { column: 'lib_ver', type: 'u8', count: 32 } as const, is: null,
+    table: 'session_info', was: { column: 'relay_end', type: 'i32', count: 1 } as const, is: null,
     factor: 1, plus: 0, oneWay: false,
   };
   const mine = layoutWith(removed, [removal]);
   t.match(compare(same, mine), {
-    change: 'extended', columns: ['session_info.lib_ver: removed'], noWayBack: '',
+    change: 'extended', columns: ['session_info.relay_end: removed'], noWayBack: '',
   });
   t.match(compare(mine, same, true), { change: 'extended' });
 });
