@@ -43,12 +43,13 @@ interface Catch {
 }
 
 /** With large tables, then with tiny ones; null: it survived both. */
-async function hunt(scope: Scope, { name, at = [], changes }: Mutant): Promise<Catch | null> {
+async function hunt(scope: Scope, mutant: Mutant): Promise<Catch | null> {
+  const { name, at = [], kinds = KINDS, kills = Number(values.kills), changes } = mutant;
   const program = await buildBareLane(scope, changes);
   const tally = new Tally();
   for (const { plan, ...sizes } of SIZES) {
     const verdict = await tortureBare(scope, {
-      name, program, seed: Number(values.seed), kills: Number(values.kills), kinds: KINDS,
+      name, program, seed: Number(values.seed), kills, kinds,
       places: at, patienceMs: PATIENCE_MS, plan: { ...plan, patienceMs: STUCK_MS }, ...sizes,
     }, tally).catch((error: Error) => ({ trouble: [`${name}: ${error.message}`] }));
     const [first] = verdict.trouble;

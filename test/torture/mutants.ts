@@ -3,6 +3,7 @@
  * left out unnoticed is one that the test does not see, or one that is not needed.
  */
 import type { Change } from './bare-build.js';
+import type { KillKind } from './kills.js';
 
 /** A model test. */
 export type Judge = 'turns' | 'journal';
@@ -14,6 +15,9 @@ export interface Mutant {
   readonly at?: readonly string[];
   /** Who is to notice it, where a lane has a second rule for the same, or hardly ever comes to it. */
   readonly judge?: Judge;
+  /** Deaths that show it, and how many of them that takes; else as the command line has it. */
+  readonly kinds?: readonly KillKind[];
+  readonly kills?: number;
   readonly changes: readonly Change[];
 }
 
@@ -347,7 +351,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'connects are looked for by what rows say',
     rule: 'A repair that died has changed rows: what was not asked for then is asked for behind the undo.',
-    at: ['SocketMade', 'ConnectStarted', 'ConnectNoted', 'LinksRepaired'],
+    at: ['SocketMade', 'ConnectStarted', 'ConnectNoted', 'LinksRepaired', 'RepairCommitted'],
+    kinds: ['chained'],
+    kills: 4000,
     changes: [change('recover.cc', 'if (held_[static_cast<size_t>(sizes.sessions + i)] == 0) asked',
       'if (links[i].fd < 0) asked')],
   },
