@@ -241,6 +241,7 @@ class Lane {
 
   // session.cc
   void openSession(int fd, int32_t number, int32_t listener, const sockaddr_storage& address);
+  Session& blankSession(int32_t number);
   void fillSession(int32_t number, int32_t listener, const sockaddr_storage& address);
   int32_t nextSessionRow() const;
   void refuseForDescriptors(const Listener& listener);

@@ -142,20 +142,10 @@ void Relays::begin(Opening opening, int32_t from, int32_t row, int32_t generatio
     lane_.post.send(from, messageOf(kMessageKindRelayLost, row, generation));
     return;
   }
-  Session& session = lane_.journal.touch(lane_.sessions[peer]);
-  const int32_t imaged = session.imaged, uses = session.generation;
-  session = {};
-  session.imaged = imaged;
-  session.generation = uses;
-  session.fd = -1;
+  Session& session = lane_.blankSession(peer);
   session.pool = opening.pool;
   session.mode = kSessionModePeer | (opening.mode & kSessionModeResp3);
-  session.last_command = -1;
-  session.opened_us = session.active_us = lane_.head->now_us;
-  SessionInfo& info = lane_.journal.touch(lane_.infos[peer]);
-  const int32_t info_imaged = info.imaged;
-  info = {};
-  info.imaged = info_imaged;
+  SessionInfo& info = lane_.infos[peer];
   info.relay_lane = from + 1;
   info.relay_link = row;
   info.relay_generation = generation;

@@ -106,15 +106,28 @@ void Lane::openSession(int fd, int32_t number, int32_t listener, const sockaddr_
   FAULT(AcceptRowed);
 }
 
-// The row of a connection that has come to its number; it is a client from now on.
-void Lane::fillSession(int32_t number, int32_t listener, const sockaddr_storage& address) {
-  const Listener& from = listeners[listener];
+// A row that is begun anew: of what it was before, only the journal's word and its uses stay.
+Session& Lane::blankSession(int32_t number) {
   Session& session = journal.touch(sessions[number]);
   const int32_t imaged = session.imaged;
   const int32_t generation = session.generation;
   session = {};
   session.imaged = imaged;
   session.generation = generation;
+  session.fd = -1;
+  session.opened_us = session.active_us = head->now_us;
+  session.last_command = -1;
+  SessionInfo& info = journal.touch(infos[number]);
+  const int32_t info_imaged = info.imaged;
+  info = {};
+  info.imaged = info_imaged;
+  return session;
+}
+
+// The row of a connection that has come to its number; it is a client from now on.
+void Lane::fillSession(int32_t number, int32_t listener, const sockaddr_storage& address) {
+  const Listener& from = listeners[listener];
+  Session& session = blankSession(number);
   session.fd = sessionFd(number);
   session.pool = from.pool;
   session.listener = listener;
@@ -122,15 +135,9 @@ void Lane::fillSession(int32_t number, int32_t listener, const sockaddr_storage&
   session.flags = from.is_unix != 0 ? kSessionFlagUnix : 0;
   if (from.is_unix != 0) rememberPeeks(session.fd);
   session.cookie = cookieAt(session.fd);
-  session.opened_us = session.active_us = head->now_us;
-  session.last_command = -1;
   session.client_id = head->next_client_id;
   head->next_client_id += kLanesMax;
-  SessionInfo& info = journal.touch(infos[number]);
-  const int32_t info_imaged = info.imaged;
-  info = {};
-  info.imaged = info_imaged;
-  notePeer(info, address);
+  notePeer(infos[number], address);
   storeBarrier();
   session.state = kSessionStateOpen;
   ++head->sessions_open;

@@ -77,11 +77,8 @@ export class LaneService {
     );
   }
 
-  /**
-   * The lane has just become this process's: from rows to a running loop. Calls back behind the first
-   * turn: a master that hears of it wants the processor that clients wait for.
-   */
-  begin(onServing: () => void): void {
+  /** The lane has just become this process's: from rows to a running loop. */
+  begin(): void {
     native.laneVet(isOurs(this.segment, this.lane));
     bringLane(this.segment, this.lane);
     native.laneBegin();
@@ -91,7 +88,7 @@ export class LaneService {
     if (CHECKS && findings.length === 0) this.#check();
     this.#writeFirstClientId();
     this.#cutUnknown();
-    this.#serve(onServing);
+    this.#serve();
   }
 
   /** No new sessions; calls back when those there are have ended. Once. */
@@ -127,7 +124,7 @@ export class LaneService {
   }
 
   /** What is done here belongs to the first turn. */
-  #serve(onServing: () => void): void {
+  #serve(): void {
     const { words } = this.segment.shared;
     this.#links.adopt();
     this.#followRoutes(words[Superblock.RouteGeneration]!);
@@ -137,12 +134,7 @@ export class LaneService {
     this.#links.start();
     if (CHECKS) this.#timers.every(CHECK_EVERY_MS, () => this.#check());
     this.#drainRetired();
-    let isFirst = true;
-    native.laneStart(() => {
-      this.#run(isFirst);
-      if (isFirst) onServing();
-      isFirst = false;
-    });
+    native.laneStart(() => this.#run());
   }
 
   #given(): void {
@@ -188,8 +180,8 @@ export class LaneService {
 
   // --- the loop ---
 
-  /** Takes turns until libuv has something to do, or only one. */
-  #run(isOne: boolean): void {
+  /** Takes turns until libuv has something to do. */
+  #run(): void {
     const { words, head } = this.#view;
     const shared = this.segment.shared.words;
     const dispatch = this.#dispatch;
@@ -201,7 +193,7 @@ export class LaneService {
       const routes = shared[Superblock.RouteGeneration]!;
       if (routes !== this.#routeGeneration) this.#followRoutes(routes);
       if (descriptors > 0) dispatch.decide();
-    } while (words[head + LaneHead.Leave] === 0 && !isOne);
+    } while (words[head + LaneHead.Leave] === 0);
     native.laneFinish();
   }
 

@@ -174,11 +174,12 @@ export class Worker {
 
   #serve(service: LaneService): void {
     this.#isOwner = true;
-    service.begin(() => this.#tellServing());
+    service.begin();
+    this.#tellServing();
   }
 
+  /** Before the first turn: should that hang, the master must know whom to kill. */
   #tellServing(): void {
-    if (!this.#isOwner) return; // it was claimed at once
     this.#column(WorkerRow.Error, 0);
     this.#setState(WorkerState.Serving);
   }
@@ -200,10 +201,9 @@ export class Worker {
     this.#isOwner = true;
     this.#column(WorkerRow.Lane, lane);
     this.#log.role = `worker ${lane}`;
-    service.begin(() => {
-      this.#tellServing();
-      this.#settleIn(lane);
-    });
+    service.begin();
+    this.#tellServing();
+    this.#settleIn(lane);
   }
 
   /** What can be seen from outside of whose worker this is. */
